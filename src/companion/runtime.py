@@ -1,0 +1,233 @@
+"""Where a computation runs, with which seed, and the stamp that it leaves on its results.
+
+Floor 0. Nothing heavy is imported at module level, so that the command line starts fast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+STAMPED_PACKAGES = ("depth-companion", "torch", "transformers", "numpy", "scipy", "xarray")
+PROVENANCE_MIME = "application/vnd.companion.provenance+json"
+
+
+class InputError(ValueError):
+    """Bad input from a user: one sentence that names the value and what would be right."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Device, dtype, the reason for both, and the seed of everything random.
+
+    Make one with `Runtime.choose`; pass it on explicitly.
+    """
+
+    device: str
+    dtype: str
+    reason: str
+    seed: int = 0
+
+    @classmethod
+    def choose(cls, device: str = "auto", dtype: str = "auto", seed: int = 0) -> Runtime:
+        """Pick the device and the dtype, or check the ones asked for.
+
+        Parameters
+        ----------
+        device : str
+            "auto", "cpu", "mps", "cuda" or "cuda:N".
+        dtype : str
+            "auto" or one of `DTYPES`; auto is bfloat16 where a GPU computes it natively.
+        seed : int
+            Seed of all generators made by this runtime.
+
+        Raises
+        ------
+        InputError
+            If the device is not there or the dtype is unknown.
+        """
+        chosen, why_device = _choose_device(device)
+        kind, why_dtype = _choose_dtype(dtype, chosen)
+        return cls(chosen, kind, f"{chosen}: {why_device}; {kind}: {why_dtype}", seed)
+
+    @property
+    def torch_device(self) -> torch.device:
+        import torch
+
+        return torch.device(self.device)
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        import torch
+
+        return getattr(torch, self.dtype)
+
+    @property
+    def device_name(self) -> str:
+        """What a person calls the device, e.g. "NVIDIA H200" or "x86_64, 2 threads"."""
+        import torch
+
+        if self.device.startswith("cuda"):
+            return torch.cuda.get_device_name(self.torch_device)
+        return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+    def numpy_generator(self, stream: int = 0) -> np.random.Generator:
+        """A NumPy generator; equal (seed, stream) give equal numbers."""
+        import numpy as np
+
+        return np.random.default_rng([self.seed, stream])
+
+    def torch_generator(self, stream: int = 0, device: str | None = None) -> torch.Generator:
+        """A torch generator on `device` (default: this runtime's), fixed by (seed, stream)."""
+        import numpy as np
+        import torch
+
+        state = np.random.SeedSequence([self.seed, stream]).generate_state(2)
+        generator = torch.Generator(device=device or self.device)
+        return generator.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+def _choose_device(asked: str) -> tuple[str, str]:
+    import torch
+
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return "cuda", "a CUDA GPU is available"
+        if torch.backends.mps.is_available():
+            return "mps", "an Apple GPU is available"
+        return "cpu", "no GPU was found"
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        raise InputError(
+            f"device {asked!r} is unknown: use auto, cpu, mps, cuda or cuda:N"
+        ) from None
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }.get(device.type, 0)
+    if (device.index or 0) >= there:
+        raise InputError(f"device {asked!r} is not on this machine ({there} of that type)")
+    return asked, "asked for"
+
+
+def _choose_dtype(asked: str, device: str) -> tuple[str, str]:
+    import torch
+
+    if asked == "auto":
+        if device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bfloat16", "native on this GPU"
+        return "float32", "the default away from GPUs with native bfloat16"
+    if asked not in DTYPES:
+        raise InputError(f"dtype {asked!r} is unknown: use auto or one of {', '.join(DTYPES)}")
+    return asked, "asked for"
+
+
+class Provenance(dict):
+    """Versions, commit, device, time and parameters of one run; shows as a folded table."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+        rows = "".join(
+            f"<tr><th>{html.escape(key)}</th><td>{html.escape(_plain(value))}</td></tr>"
+            for key, value in self.items()
+        )
+        table = f'<table class="provenance">{rows}</table>'
+        folded = f"<details><summary>Provenance of this run</summary>{table}</details>"
+        return {"text/html": folded, "text/plain": repr(dict(self)), PROVENANCE_MIME: dict(self)}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={v}" for k, v in value.items())
+    return str(value)
+
+
+def provenance(runtime: Runtime, parameters: Mapping[str, Any], **more: Any) -> Provenance:
+    """The stamp of a run: parameters, device, versions, commit, time (UTC), and `more`."""
+    return Provenance(
+        parameters=dict(parameters),
+        runtime=asdict(runtime),
+        device=runtime.device_name,
+        platform=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        versions={name: metadata.version(name) for name in STAMPED_PACKAGES},
+        commit=commit(),
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        **more,
+    )
+
+
+def checkout() -> Path | None:
+    """The folder of the git checkout (or source tree) that this package runs from, if any."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").exists() and (root / "book").is_dir() else None
+
+
+def commit() -> str:
+    """The commit of the checkout, "-dirty" where files differ from it, "unknown" without git."""
+    root = checkout()
+    if root is None or not (root / ".git").exists():
+        return "unknown"
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def stored(name: str) -> Path:
+    """Path of a stored result of a heavy run, `book/results/<name>`.
+
+    `COMPANION_RESULTS` names another folder, for a package that is used without its checkout.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    root = checkout()
+    folder = os.environ.get("COMPANION_RESULTS") or (root / "book" / "results" if root else None)
+    if folder is None:
+        raise InputError("no stored results: run from a checkout or set COMPANION_RESULTS")
+    path = Path(folder) / name
+    if not path.exists():
+        raise InputError(f"no stored result {name!r} in {folder}")
+    return path
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it there only if the block succeeds.
+
+    A reader sees the old file or the whole new one, whatever happens in between.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
