@@ -1,0 +1,68 @@
+"""One look for every figure: seaborn, colour-blind safe, readable on light and on dark pages.
+
+Floor 3. Backgrounds are transparent and text is a middle grey, so that one picture serves both
+modes of the book; a test holds the contrast of every colour against both page backgrounds.
+"""
+
+from __future__ import annotations
+
+INK = "#7a7a7a"
+GRID = "#9a9a9a55"
+PAGE_BACKGROUNDS = ("#ffffff", "#14181e")
+FAMILY_PALETTE = (
+    "#0072b2",  # blue
+    "#d55e00",  # vermilion
+    "#009e73",  # green
+    "#cc79a7",  # pink
+    "#b07c00",  # ochre
+    "#a06cc8",  # violet
+    "#7a7a7a",  # grey
+)
+_DEPTH_RANGE = (0.30, 0.70)
+
+
+def use() -> None:
+    """Make the theme the default of every figure that follows."""
+    import seaborn as sns
+
+    sns.set_theme(context="notebook", style="whitegrid", palette=FAMILY_PALETTE, rc=_settings())
+
+
+def depth_palette(n: int) -> list[tuple[float, float, float]]:
+    """`n` colours of the one sequential palette for depth, shallow (violet) to deep (orange).
+
+    Parameters
+    ----------
+    n : int
+        How many depths, at least 1.
+
+    Returns
+    -------
+    list of (red, green, blue)
+        Each in [0, 1]; evenly spaced, the ends the same for every `n` above 1.
+    """
+    import matplotlib as mpl
+    import numpy as np
+
+    places = np.linspace(*_DEPTH_RANGE, n) if n > 1 else [sum(_DEPTH_RANGE) / 2]
+    return [tuple(map(float, mpl.colormaps["plasma"](place)[:3])) for place in places]
+
+
+def _settings() -> dict[str, object]:
+    clear = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none")
+    names = ("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor")
+    ink = dict.fromkeys((*names, "xtick.color", "ytick.color", "legend.labelcolor"), INK)
+    return {
+        **clear,
+        **ink,
+        "grid.color": GRID,
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+        "figure.figsize": (6.4, 4.0),
+        "figure.dpi": 120,
+        "figure.constrained_layout.use": True,
+        "lines.linewidth": 1.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "svg.hashsalt": "companion",
+    }
