@@ -1,1 +1,4 @@
-"""One function per figure: takes a result and an Axes, returns the Axes (floor 3); import from the submodules."""
+"""One function per figure: takes a result and an Axes, returns the Axes (floor 3).
+
+Import from the submodules, e.g. ``from companion.plotting import theme``.
+"""
