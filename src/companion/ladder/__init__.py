@@ -1,0 +1,1 @@
+"""Train small causal language models on a grid of (m, ell, D)."""

@@ -1,0 +1,170 @@
+"""One training run: a trunk at constant rate, branches that decay, checkpoints that lose nothing.
+
+The state is (weights, Adam moments, step). The batch of a step is a function of the seed and the
+step alone, so a run that was killed continues to the same result, bit for bit on the same device.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from companion.ladder.grid import Grid, Run
+from companion.ladder.model import build, parameter_groups
+from companion.runtime import InputError, Runtime, atomic
+
+CHECKPOINT_SECONDS = 60.0
+
+
+class Diverged(RuntimeError):
+    """The loss of a run is no longer finite."""
+
+
+class Trainer:
+    """Weights, optimiser and step of one run on one device."""
+
+    def __init__(self, grid: Grid, run: Run, tokens: np.ndarray, runtime: Runtime) -> None:
+        import torch
+
+        self.grid, self.run, self.runtime = grid, run, runtime
+        self.tokens = tokens
+        self.order = np.random.default_rng([run.seed, 1]).permutation(len(tokens))
+        self.net = build(grid, run).to(runtime.torch_device)
+        groups = parameter_groups(self.net, grid, run)
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
+        self.step = 0
+
+    def batch(self, step: int) -> Any:
+        """Token ids (batch, position) of one step."""
+        import torch
+
+        picked = self.order[step * self.grid.batch : (step + 1) * self.grid.batch]
+        ids = torch.from_numpy(self.tokens[picked].astype(np.int64))
+        return ids.to(self.runtime.torch_device)
+
+    def update(self, factor: float) -> tuple[float, float]:
+        """One step at `factor` times the peak rates; returns loss (nats/token), gradient norm."""
+        import torch
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+        loss = self.loss(self.batch(self.step))
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.grid.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        return float(loss.detach()), float(norm)
+
+    def loss(self, ids: Any) -> Any:
+        """Mean next-token cross-entropy of blocks `ids` (batch, position), in nats."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        kind = self.runtime.torch_dtype
+        device = self.runtime.torch_device.type
+        with torch.autocast(device, kind, enabled=kind != torch.float32):
+            logits = self.net(ids).logits[:, :-1]
+        return cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
+
+    def save(self, path: Path) -> None:
+        """Write weights, moments and step to one file, atomically."""
+        from safetensors.torch import save_file
+
+        state = {}
+        for name, weight in self.net.named_parameters():
+            state[f"weight/{name}"] = weight.detach()
+            for key, value in self.optimizer.state.get(weight, {}).items():
+                state[f"{key}/{name}"] = value
+        with atomic(path) as temporary:
+            save_file(state, temporary, metadata={"step": str(self.step), "run": self.run.name})
+
+    def load(self, path: Path) -> None:
+        """Continue from a file that `save` wrote.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged or belongs to another run.
+        """
+        import torch
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "pt", device=str(self.runtime.torch_device)) as stored:
+                about = stored.metadata()
+                state = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise InputError(f"checkpoint {path} is damaged ({error}): remove it") from error
+        if about["run"] != self.run.name:
+            raise InputError(f"checkpoint {path} is of {about['run']}, not of {self.run.name}")
+        self.step = int(about["step"])
+        with torch.no_grad():
+            for name, weight in self.net.named_parameters():
+                weight.copy_(state[f"weight/{name}"])
+                moments = {k: state[f"{k}/{name}"] for k in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[weight] = {"step": state[f"step/{name}"].cpu(), **moments}
+
+
+def schedule(grid: Grid, branch: int | None, step: int) -> float:
+    """Factor of the peak rate at `step`: linear warm-up, one, linear decay to 0 on a branch.
+
+    `branch` is the D of the branch, None on the trunk.
+    """
+    warm = min(1.0, (step + 1) / grid.warmup) if grid.warmup else 1.0
+    if branch is None:
+        return warm
+    start, end = grid.branch_start(branch), grid.steps(branch)
+    return warm * min(1.0, (end - step) / (end - start))
+
+
+def advance(
+    trainer: Trainer,
+    stop: int,
+    branch: int | None,
+    checkpoint: Path,
+    report: Callable[[int, float, float], None],
+) -> None:
+    """Train to step `stop`, with a checkpoint every minute and at the end.
+
+    `report(step, loss, tokens per second)` is called after each step, and the step's loss, gradient
+    norm and rate are appended to `<checkpoint>.jsonl`.
+
+    Raises
+    ------
+    Diverged
+        If the loss is not finite.
+    """
+    log = checkpoint.with_suffix(".jsonl")
+    kept = _truncated(log, trainer.step)
+    saved = time.monotonic()
+    with open(log, "w", encoding="utf-8") as lines:
+        lines.writelines(kept)
+        while trainer.step < stop:
+            began = time.monotonic()
+            factor = schedule(trainer.grid, branch, trainer.step)
+            loss, norm = trainer.update(factor)
+            if not math.isfinite(loss):
+                raise Diverged(f"{trainer.run.name}: loss {loss} at step {trainer.step}")
+            row = {"step": trainer.step, "loss": loss, "gradient_norm": norm, "rate": factor}
+            lines.write(json.dumps(row) + "\n")
+            report(trainer.step, loss, trainer.grid.step_tokens / (time.monotonic() - began))
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                lines.flush()
+                trainer.save(checkpoint)
+                saved = time.monotonic()
+    trainer.save(checkpoint)
+
+
+def _truncated(log: Path, step: int) -> list[str]:
+    """Lines of the log up to `step`; later ones will be written again."""
+    if not log.exists():
+        return []
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
