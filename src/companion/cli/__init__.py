@@ -10,14 +10,31 @@ import sys
 from importlib import import_module
 
 import typer
+from typer.core import TyperGroup
 
 from companion.runtime import InputError
 
 COMMANDS = ("book", "probing", "scaling", "toy", "trace", "ladder")
 BAD_INPUT, INTERRUPTED = 2, 130
 
+
+class _Group(TyperGroup):
+    """Turns refused input into one sentence and exit 2, and Ctrl-C into exit 130."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except InputError as refused:
+            print(f"error: {refused}", file=sys.stderr)
+            raise typer.Exit(BAD_INPUT) from refused
+        except KeyboardInterrupt as stopped:
+            print("interrupted", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from stopped
+
+
 app = typer.Typer(
     name="companion",
+    cls=_Group,
     help="Run, rebuild and extend the companion to inverse depth scaling.",
     no_args_is_help=True,
     add_completion=False,
@@ -37,14 +54,9 @@ def _register() -> None:
         module.register(app)
 
 
+_register()
+
+
 def main() -> None:
-    """Run the command line; bad input ends with one sentence and exit code 2."""
-    _register()
-    try:
-        app()
-    except InputError as refused:
-        print(f"error: {refused}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    """Run the command line."""
+    app()

@@ -1,0 +1,123 @@
+"""Execute chapters in parallel, and skip those whose last run is still good."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from companion.chapters.crew import Crew, Event, Job
+from companion.chapters.fingerprint import chapter_fingerprint, surroundings
+from companion.chapters.source import Book, Chapter
+
+TIMEOUT = 3600.0
+
+
+class ChapterError(RuntimeError):
+    """Chapters did not run through; says which, why, and where their partial notebooks are."""
+
+
+def job(
+    chapter: Chapter, given: Mapping[str, Any], around: str, output: Path, partial: Path
+) -> Job:
+    """Check the parameters and lay out one run; `around` is `surroundings(book)`.
+
+    Raises
+    ------
+    InputError
+        If a parameter is unknown, of the wrong type or out of range.
+    """
+    values = chapter.values(given)
+    return Job(
+        chapter=chapter.name,
+        source=chapter.path,
+        given={name: values[name] for name in given},
+        values=values,
+        fingerprint=chapter_fingerprint(chapter, values, around),
+        output=output,
+        partial=partial,
+    )
+
+
+def stage_jobs(book: Book, chapters: Sequence[Chapter], profile: str) -> list[Job]:
+    """The runs that the book is made of, under one profile, the longest first."""
+    parameters = book.profile(profile)
+    around = surroundings(book)
+    return [
+        job(
+            chapter,
+            parameters.get(chapter.name, {}),
+            around,
+            output=book.staged(chapter.name),
+            partial=book.partial / chapter.path.name,
+        )
+        for chapter in sorted(chapters, key=lambda chapter: -chapter.minutes)
+    ]
+
+
+def execute(
+    jobs: Sequence[Job],
+    *,
+    processes: int = 0,
+    timeout: float = TIMEOUT,
+    force: bool = False,
+    progress: Callable[[Event], None] = lambda event: None,
+) -> list[str]:
+    """Run `jobs` in their order, several at a time.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    processes : int
+        How many at a time, 0 for one a core; they share the cores out among themselves.
+    timeout : float
+        Seconds that one chapter may take.
+    force : bool
+        Run also what is still good.
+    progress : callable
+        Called with each `Event`, from several threads, one at a time.
+
+    Returns
+    -------
+    list of str
+        The chapters that were run.
+
+    Raises
+    ------
+    ChapterError
+        If a chapter failed; the others have run to their end, partial notebooks are kept.
+    """
+    due = [one for one in jobs if force or not one.fresh]
+    for one in jobs:
+        if one not in due:
+            progress(Event(one.chapter, "skipped"))
+    if due:
+        _run_all(due, processes, timeout, progress)
+    return [one.chapter for one in due]
+
+
+def _run_all(
+    due: Sequence[Job], processes: int, timeout: float, progress: Callable[[Event], None]
+) -> None:
+    at_a_time = min(processes or _cores(), len(due))
+    crew = Crew(max(1, _cores() // at_a_time), timeout, progress)
+    with ThreadPoolExecutor(at_a_time) as pool:
+        running = [pool.submit(crew.work, one) for one in due]
+        try:
+            reasons = [future.result() for future in running]
+        except BaseException:
+            crew.stop()
+            raise
+    failed = [
+        f"chapter {one.chapter} failed: {why}; what there is of it: {one.partial}"
+        for one, why in zip(due, reasons, strict=True)
+        if why
+    ]
+    if failed:
+        raise ChapterError("\n".join(failed))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
