@@ -1,0 +1,7 @@
+"""Causal language models: load one by name, name its parts, read its residual stream (floor 1)."""
+
+from companion.models.anatomy import Model
+from companion.models.load import ladder_models, load_model
+from companion.models.stream import Stream, capture, replay_last_block
+
+__all__ = ["Model", "Stream", "capture", "ladder_models", "load_model", "replay_last_block"]

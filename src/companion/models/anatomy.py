@@ -1,0 +1,195 @@
+"""The parts of a causal language model, found without per-family code.
+
+The blocks are the `ModuleList` as long as the configuration says there are layers; the tail is
+what their owner calls after the last block (final norm, a projection out); the head is the rest of
+the model's own forward pass, run with the owner replaced by a stub, so that soft caps and logit
+scales are the model's own. `probing.certificate` checks all of it on numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from companion.runtime import InputError, Runtime
+
+
+@dataclass(frozen=True)
+class Model:
+    """A causal language model and its parts; make one with `load_model` or `Model.of`.
+
+    Parameters
+    ----------
+    name : str
+    net : transformers.PreTrainedModel
+        In evaluation mode.
+    tokenizer : transformers tokenizer or None
+    runtime : Runtime
+    blocks : nn.ModuleList
+        The residual blocks, ell of them.
+    owner : nn.Module
+        The module that holds and runs the blocks.
+    tail : tuple of nn.Module
+        What the owner calls after the last block, in order.
+    output : type
+        The type of the owner's return value.
+    """
+
+    name: str
+    net: Any
+    tokenizer: Any
+    runtime: Runtime
+    blocks: nn.ModuleList
+    owner: nn.Module
+    tail: tuple[nn.Module, ...]
+    output: type
+
+    @classmethod
+    def of(
+        cls, net: Any, runtime: Runtime, tokenizer: Any = None, name: str | None = None
+    ) -> Model:
+        """Wrap a transformers model that is already in memory.
+
+        Raises
+        ------
+        InputError
+            If it has no list of blocks, or the tokenizer has more tokens than the model.
+        """
+        net = net.eval()
+        name = name or f"{net.config.model_type} in memory"
+        refuse_encoders(net.config, name)
+        owner, blocks = _find_blocks(net, name)
+        tail, output = _trace_tail(net, owner, blocks)
+        model = cls(name, net, tokenizer, runtime, blocks, owner, tail, output)
+        _check_vocabulary(model)
+        return model
+
+    @property
+    def final_norm(self) -> nn.Module | None:
+        """The normalisation before the unembedding; None where the model has none."""
+        return next((part for part in self.tail if "norm" in type(part).__name__.lower()), None)
+
+    @property
+    def unembedding(self) -> nn.Module:
+        return self.net.get_output_embeddings()
+
+    @property
+    def ell(self) -> int:
+        return len(self.blocks)
+
+    @property
+    def m(self) -> int:
+        return self.net.config.get_text_config(decoder=True).hidden_size
+
+    @property
+    def V(self) -> int:
+        """Rows of the embedding: token ids are below it."""
+        return self.net.get_input_embeddings().weight.shape[0]
+
+    @property
+    def family(self) -> str:
+        return self.net.config.model_type
+
+    @property
+    def device(self) -> torch.device:
+        """Where the last block lives, and with it the states that are kept."""
+        return next(self.blocks[-1].parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.blocks[-1].parameters()).dtype
+
+    def states(self, tokens: Tensor) -> None:
+        """Run everything up to the tail; hooks see the states. tokens: (B, T)."""
+        device = self.net.get_input_embeddings().weight.device
+        self.net.base_model(input_ids=tokens.to(device), use_cache=False)
+
+    def readout(self, z: Tensor) -> Tensor:
+        """Logits of states behind the last block: tail, then the model's own head.
+
+        Parameters
+        ----------
+        z : Tensor, shape (n, m)
+
+        Returns
+        -------
+        Tensor, shape (n, vocabulary)
+            With the model's soft caps and scales, in its dtype.
+        """
+        for part in self.tail:
+            z = part(z)
+        placeholder = torch.zeros((1, len(z)), dtype=torch.int64, device=z.device)
+        with self._owner_returns(z.unsqueeze(0)):
+            return self.net(input_ids=placeholder, use_cache=False).logits[0]
+
+    @contextmanager
+    def _owner_returns(self, z: Tensor) -> Iterator[None]:
+        known = (z,) if self.output is tuple else self.output(last_hidden_state=z)
+        self.owner.forward = lambda *args, **kwargs: known
+        try:
+            yield
+        finally:
+            del self.owner.forward
+
+
+def refuse_encoders(config: Any, name: str) -> None:
+    """Refuse by name what is not a decoder-only causal language model."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    if getattr(config, "is_encoder_decoder", False):
+        kind = "an encoder-decoder"
+    elif type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        kind = "not a causal language model"
+    elif type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
+        kind = "an encoder"
+    else:
+        return
+    raise InputError(f"model {name!r} ({config.model_type}) is {kind}: use a decoder-only model")
+
+
+def _find_blocks(net: nn.Module, name: str) -> tuple[nn.Module, nn.ModuleList]:
+    """The largest ModuleList with as many members as the configuration has layers."""
+    ell = getattr(net.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    found: list[tuple[int, str]] = []
+    for path, module in net.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == ell and ell:
+            found.append((sum(p.numel() for p in module.parameters()), path))
+    if not found:
+        raise InputError(
+            f"model {name!r} has no list of {ell} blocks: it is not a stack of residual blocks"
+        )
+    path = max(found)[1]
+    return net.get_submodule(path.rpartition(".")[0]), net.get_submodule(path)
+
+
+def _trace_tail(
+    net: Any, owner: nn.Module, blocks: nn.ModuleList
+) -> tuple[tuple[nn.Module, ...], type]:
+    """What the owner calls after its last block, seen on four tokens; its type of output."""
+    called: list[nn.Module] = []
+    outputs: list[type] = []
+    parts = [part for part in owner.children() if part is not blocks]
+    handles = [part.register_forward_hook(lambda p, *_: called.append(p)) for part in parts]
+    handles.append(blocks[-1].register_forward_hook(lambda *_: called.clear()))
+    handles.append(owner.register_forward_hook(lambda *seen: outputs.append(type(seen[-1]))))
+    device = net.get_input_embeddings().weight.device
+    try:
+        with torch.no_grad():
+            net.base_model(input_ids=torch.ones((1, 4), dtype=torch.long, device=device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return tuple(called), outputs[0]
+
+
+def _check_vocabulary(model: Model) -> None:
+    if model.tokenizer is not None and len(model.tokenizer) > model.V:
+        raise InputError(
+            f"the tokenizer of {model.name!r} has {len(model.tokenizer)} tokens but the model "
+            f"embeds only {model.V}: use the model's own tokenizer"
+        )

@@ -1,0 +1,83 @@
+"""The raw residual stream, by hooks on the block list, and the replay of the last block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from companion.models.anatomy import Model
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One captured batch.
+
+    Parameters
+    ----------
+    h : Tensor, shape (ell + 1, B, T, m)
+        h[0] what enters the first block, h[l] what leaves block l; raw, in the model's dtype.
+    arguments, keywords : tuple, dict
+        How the last block was called, but for the states: masks, positions, rotary embeddings.
+    """
+
+    h: Tensor
+    arguments: tuple
+    keywords: dict[str, Any]
+
+
+def capture(model: Model, tokens: Tensor) -> Stream:
+    """Run `model` on tokens (B, T) and keep every state; copied, so in-place blocks do no harm.
+
+    h_0 is the embedding output as the first block gets it; h_ell leaves the last block before any
+    final norm (the published scripts' last state is normed).
+    """
+    shape = (model.ell + 1, *tokens.shape, model.m)
+    h = torch.empty(shape, dtype=model.dtype, device=model.device)
+    call: dict[str, Any] = {}
+
+    def enter(layer: int) -> Callable:
+        def keep(block: nn.Module, args: tuple, kwargs: dict) -> None:
+            states, call["arguments"], call["keywords"] = _split(args, kwargs)
+            h[layer].copy_(states)
+
+        return keep
+
+    def leave(block: nn.Module, args: tuple, output: Any) -> None:
+        h[-1].copy_(states_of(output))
+
+    with ExitStack() as hooks, torch.no_grad():
+        for layer, block in enumerate(model.blocks):
+            hook = block.register_forward_pre_hook(enter(layer), with_kwargs=True)
+            hooks.callback(hook.remove)
+        hooks.callback(model.blocks[-1].register_forward_hook(leave).remove)
+        model.states(tokens)
+    return Stream(h, call["arguments"], call["keywords"])
+
+
+def replay_last_block(model: Model, stream: Stream, states: Tensor) -> Tensor:
+    """The last block applied to other states (B, T, m), called as it was in the capture.
+
+    With h_l in place of its own input this is the state behind the last-block lens; with
+    h_{ell-1} it gives h_ell again.
+    """
+    keywords = dict(stream.keywords)
+    if not stream.arguments and "hidden_states" in keywords:
+        keywords["hidden_states"] = states
+        return states_of(model.blocks[-1](**keywords))
+    return states_of(model.blocks[-1](states, *stream.arguments, **keywords))
+
+
+def states_of(output: Any) -> Tensor:
+    """The hidden states in what a block returns: a tensor, or the first of a tuple."""
+    return output if isinstance(output, Tensor) else output[0]
+
+
+def _split(args: tuple, kwargs: dict) -> tuple[Tensor, tuple, dict]:
+    if args:
+        return args[0], args[1:], kwargs
+    return kwargs["hidden_states"], (), kwargs
