@@ -1,4 +1,4 @@
-"""The specification of a ladder: which (m, ell, D) to train, and how. Checked before anything runs."""
+"""The specification of a ladder: which (m, ell, D) to train, and how; checked before it runs."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Grid:
         return self.batch * self.context
 
     def runs(self) -> list[Run]:
-        """All trunks, small models first."""
+        """All trunks, the longest first, so that the time left is never underestimated."""
         shapes = itertools.product(self.widths, self.depths, self.seeds, self.learning_rates)
         runs = [Run(m, ell, seed, rate) for m, ell, seed, rate in shapes]
-        return sorted(runs, key=lambda run: run.m**2 * run.ell)
+        return sorted(runs, key=lambda run: -(run.m**2) * run.ell)
 
     def steps(self, tokens: int) -> int:
         """Optimiser steps that `tokens` make."""

@@ -111,6 +111,21 @@ class Trainer:
                 moments = {k: state[f"{k}/{name}"] for k in ("exp_avg", "exp_avg_sq")}
                 self.optimizer.state[weight] = {"step": state[f"step/{name}"].cpu(), **moments}
 
+    def export(self, folder: Path) -> None:
+        """Write the model in Hub layout, weights rounded to bfloat16."""
+        import torch
+        from safetensors.torch import save_file
+
+        folder.mkdir(exist_ok=True)
+        rounded = {
+            name: weight.detach().to("cpu", torch.bfloat16, copy=True)
+            for name, weight in self.net.named_parameters()
+        }
+        save_file(rounded, folder / "model.safetensors", metadata={"format": "pt"})
+        self.net.config.architectures = [type(self.net).__name__]
+        self.net.config.dtype = "bfloat16"
+        self.net.config.save_pretrained(folder)
+
 
 def schedule(grid: Grid, branch: int | None, step: int) -> float:
     """Factor of the peak rate at `step`: linear warm-up, one, linear decay to 0 on a branch.

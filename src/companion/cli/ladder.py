@@ -1,0 +1,91 @@
+"""`companion ladder train | ship`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ladder = typer.Typer(help="Train small language models on a grid of width, depth and data.")
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands of this module."""
+    app.add_typer(ladder, name="ladder")
+
+
+@ladder.callback()
+def _group() -> None:
+    pass
+
+
+@ladder.command()
+def train(
+    grid: Annotated[Path, typer.Argument(help="YAML file of the grid.")],
+    out: Annotated[Path, typer.Option(help="Folder for checkpoints, models and the table.")],
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted training.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
+    compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+) -> None:
+    """Train every model of GRID and write OUT/table.csv."""
+    from companion.ladder import grid as grids
+    from companion.ladder import suite
+    from companion.runtime import Runtime
+
+    specification = grids.read_grid(grid)
+    runtime = Runtime.choose(device, dtype)
+    with _Reporter() as report:
+        table = suite.train(
+            specification, out, runtime, resume=resume, compiled=compiled, progress=report
+        )
+    print(table.to_string(index=False))
+
+
+@ladder.command()
+def ship(
+    trained: Annotated[Path, typer.Argument(help="Folder of a finished `ladder train`.")],
+    out: Annotated[Path, typer.Option(help="Where the models and the table go.")],
+    width: Annotated[int, typer.Option(help="Width m of the models to ship.")] = 128,
+) -> None:
+    """Copy the models of one width, their cards and the table into the layout of the package."""
+    from companion.ladder.ship import ship as copy
+
+    for name in copy(trained, out, width):
+        print(name)
+
+
+class _Reporter:
+    """A bar with loss and tokens/s on a terminal; elsewhere a line each half minute."""
+
+    def __enter__(self):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = Console(stderr=True)
+        columns = ("{task.description}", BarColumn(), "{task.completed}/{task.total}")
+        more = TextColumn("loss {task.fields[loss]:.3f}, {task.fields[speed]:.0f} tokens/s")
+        self.bars = Progress(*columns, more, TimeRemainingColumn(), console=self.console)
+        self.tasks, self.said = {}, 0.0
+        if self.console.is_terminal:
+            self.bars.start()
+        return self
+
+    def __exit__(self, *_):
+        self.bars.stop()
+
+    def __call__(self, name: str, step: int, steps: int, loss: float, speed: float) -> None:
+        if not self.console.is_terminal:
+            return self._line(f"{name}: step {step}/{steps}, loss {loss:.3f}, {speed:.0f} tokens/s")
+        if name not in self.tasks:
+            self.tasks[name] = self.bars.add_task(name, total=steps, loss=loss, speed=speed)
+        self.bars.update(self.tasks[name], completed=step, loss=loss, speed=speed)
+        return None
+
+    def _line(self, text: str) -> None:
+        import time
+
+        if time.monotonic() - self.said > 30:
+            self.said = time.monotonic()
+            self.console.print(text)
