@@ -4,11 +4,11 @@ Floor 4. The flow is `discover` -> `stage_jobs` -> `execute` -> `build`; sources
 everything made lies under `_build/`.
 """
 
-from companion.chapters.build import BuildError, build, collect
 from companion.chapters.crew import Event, Job
-from companion.chapters.execute import ChapterError, execute, job, stage_jobs
+from companion.chapters.execution import ChapterError, execute, job, stage_jobs
 from companion.chapters.fingerprint import surroundings
 from companion.chapters.harvest import harvest
+from companion.chapters.pages import BuildError, build, collect
 from companion.chapters.parameters import Parameter
 from companion.chapters.serve import server
 from companion.chapters.source import PROFILES, Book, Chapter, discover, find

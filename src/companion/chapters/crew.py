@@ -76,7 +76,8 @@ class Crew:
             self._live.add(worker)
         self._tell(Event(job.chapter, "started"))
         try:
-            reason = self._follow(worker, job)
+            with worker:
+                reason = self._follow(worker, job)
         finally:
             with self._lock:
                 self._live.discard(worker)

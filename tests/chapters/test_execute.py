@@ -1,0 +1,124 @@
+"""Executing chapters: whole or not at all, for a reason that is told, and not twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from companion.chapters import ChapterError, discover, execute, find, harvest, stage_jobs
+from companion.runtime import InputError
+
+pytestmark = pytest.mark.slow
+
+
+def _run(book, **options):
+    events = []
+    due = stage_jobs(book, discover(book), "quick")
+    done = execute(due, progress=events.append, **options)
+    return done, [(event.chapter, event.kind) for event in events if event.kind != "cell"]
+
+
+def test_chapters_run_in_parallel_and_then_are_skipped(tiny_book, write_chapter):
+    write_chapter("first", "n * scale")
+    write_chapter("second", "import os\nos.environ['OMP_NUM_THREADS']")
+    done, events = _run(tiny_book, processes=2)
+    assert sorted(done) == ["first", "second"]
+    assert [kind for _, kind in events[:2]] == ["started", "started"]
+    done, events = _run(tiny_book, processes=2)
+    assert done == []
+    assert sorted(events) == [("first", "skipped"), ("second", "skipped")]
+    write_chapter("second", "n")
+    done, _ = _run(tiny_book)
+    assert done == ["second"]
+    assert _run(tiny_book, force=True)[0] == ["first", "second"]
+
+
+def test_the_record_holds_parameters_claims_and_provenance(tiny_book, write_chapter):
+    write_chapter("only")
+    (tiny_book.sources / "profiles").mkdir()
+    (tiny_book.sources / "profiles" / "full.yaml").write_text("only:\n  n: 3\n")
+    execute(stage_jobs(tiny_book, discover(tiny_book), "full"))
+    found = harvest(tiny_book.staged("only"), tiny_book.results / "only.json")
+    assert found == json.loads((tiny_book.results / "only.json").read_text())
+    assert found["parameters"] == {"n": 3, "scale": 0.5, "kind": "plain", "seed": 0}
+    assert [claim["key"] for claim in found["claims"]] == ["only-claim"]
+    assert found["provenance"]["parameters"] == {"n": 3, "scale": 0.5}
+    assert not list(tiny_book.partial.glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("raise ValueError('no such layer')", r"cell \[3\] raised ValueError: no such layer"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "its kernel died"),
+        ("import time\ntime.sleep(60)", "not done after 6 s"),
+    ],
+    ids=["failing cell", "dead kernel", "timeout"],
+)
+def test_a_broken_chapter_is_kept_apart_and_the_others_finish(
+    tiny_book, write_chapter, cell, reason
+):
+    write_chapter("bad", cell)
+    write_chapter("good")
+    with pytest.raises(ChapterError, match=reason):
+        _run(tiny_book, timeout=6)
+    assert tiny_book.staged("good").exists()
+    assert not tiny_book.staged("bad").exists()
+    assert nbformat.read(tiny_book.partial / "bad.ipynb", 4).cells
+
+
+def test_a_failing_chapter_leaves_the_last_good_run_in_place(tiny_book, write_chapter):
+    write_chapter("only")
+    _run(tiny_book)
+    before = tiny_book.staged("only").read_bytes()
+    write_chapter("only", "1 / 0")
+    with pytest.raises(ChapterError, match="ZeroDivisionError"):
+        _run(tiny_book)
+    assert tiny_book.staged("only").read_bytes() == before
+
+
+def test_a_full_disk_is_named_and_nothing_half_written_counts(tiny_book, write_chapter):
+    write_chapter("only")
+    tiny_book.partial.mkdir(parents=True)
+    (tiny_book.partial / "only.ipynb").symlink_to("/dev/full")
+    with pytest.raises(ChapterError, match="No space left on device"):
+        _run(tiny_book)
+    assert not tiny_book.staged("only").exists()
+
+
+def test_an_interrupt_ends_workers_and_kernels(tiny_book, write_chapter):
+    write_chapter("endless", "import time\ntime.sleep(300)")
+    ours = psutil.Process()
+    timer = threading.Timer(6, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        _run(tiny_book)
+    assert time.monotonic() - begun < 30
+    _, alive = psutil.wait_procs(ours.children(recursive=True), timeout=5)
+    assert not [process for process in alive if "ipykernel" in " ".join(process.cmdline())]
+    assert not tiny_book.staged("endless").exists()
+    assert (tiny_book.partial / "endless.ipynb").exists()
+
+
+def test_an_unknown_chapter_gets_the_nearest_name(tiny_book, write_chapter):
+    write_chapter("probing")
+    with pytest.raises(InputError, match="did you mean probing"):
+        find(tiny_book, "probng")
+
+
+def test_a_profile_that_names_no_chapter_is_refused(tiny_book, write_chapter):
+    write_chapter("only")
+    (tiny_book.sources / "profiles").mkdir()
+    (tiny_book.sources / "profiles" / "full.yaml").write_text("onyl:\n  n: 3\n")
+    with pytest.raises(InputError, match="did you mean only"):
+        stage_jobs(tiny_book, discover(tiny_book), "full")
+    assert isinstance(tiny_book.root, Path)
