@@ -1,0 +1,91 @@
+"""The command `trace`: causal tracing of facts through a model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from companion.runtime import InputError, Runtime
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def register(app: typer.Typer) -> None:
+    """Attach this module's command."""
+    app.command()(trace)
+
+
+def trace(
+    model: Annotated[str, typer.Argument(help="ladder:NAME, a folder, or a Hub id.")],
+    facts: Annotated[str, typer.Option(help="YAML or JSONL file, or a packaged list: python.")],
+    out: Annotated[Path, typer.Option(help="NetCDF file to write.")],
+    noise: Annotated[float, typer.Option(help="Noise, in deviations of the embedding.")] = 3.0,
+    draws: Annotated[int, typer.Option(help="Draws of noise per fact.")] = 4,
+    window: Annotated[float, typer.Option(help="Layers restored, as a share of depth.")] = 0.1,
+    max_rank: Annotated[int, typer.Option(help="Known means: among that many first.")] = 1,
+    batch: Annotated[int, typer.Option(help="Runs at once.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16, float64.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Corrupt the subject of each fact, restore one state at a time, read the target."""
+    if out.suffix != ".nc":
+        raise InputError(f"--out {str(out)!r} must end in .nc")
+    from companion.interventions import Tracing, load_facts, save
+    from companion.interventions import trace as traced
+    from companion.models import load_model
+
+    spec = Tracing(noise, draws, window, max_rank, batch)
+    listed = load_facts(facts)
+    loaded = load_model(model, Runtime.choose(device, dtype, seed))
+    with _progress() as tell:
+        result = traced(loaded, listed, spec, progress=tell)
+    save(result, out)
+    rows = [_summary(result.isel(prompt=index)) for index in range(result.sizes["prompt"])]
+    _print(rows, str(out), as_json)
+
+
+def _summary(fact: xr.Dataset) -> dict[str, Any]:
+    """The figures of one fact, with the place where restoring helps most."""
+    mean = fact.probability.mean("noise")
+    best = mean.stack(place=("layer", "token")).idxmax().item()
+    return {
+        "prompt": str(fact.prompt.values),
+        "target": str(fact.target.values),
+        "known": bool(fact.known),
+        "reason": str(fact.reason.values),
+        "rank": int(fact["rank"]),
+        "clean": float(fact.probability_clean),
+        "corrupted": float(fact.probability_corrupted.mean()),
+        "best": {"layer": best[0], "token": best[1], "probability": float(mean.max())},
+    }
+
+
+def _print(rows: list[dict[str, Any]], out: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"out": out, "facts": rows}, indent=1))
+        return
+    for row in rows:
+        verdict = "known" if row["known"] else f"not known: {row['reason']}"
+        figures = f"clean {row['clean']:.4f}, corrupted {row['corrupted']:.4f}"
+        print(f"{row['prompt']!r} -> {row['target']!r}: {figures}; {verdict}")
+    print(f"{sum(row['known'] for row in rows)} of {len(rows)} facts known; written to {out}")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar of facts on a terminal; elsewhere silence, the figures follow at the end."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
+        task = bars.add_task("facts", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -1,0 +1,41 @@
+"""Reach into a model and see what changes: causal tracing, and blocks out of their order.
+
+Floor 2. Works on any decoder-only transformers model that `companion.models` can load.
+"""
+
+from companion.interventions.ablation import (
+    ablate,
+    by_documents,
+    gain_of_depth,
+    loss_change,
+    resampled,
+)
+from companion.interventions.blocks import KINDS, intervene, places
+from companion.interventions.encoding import ROLES, Encoded, encode
+from companion.interventions.facts import Fact, load_facts, packaged_facts
+from companion.interventions.passage import Passage, record, resume
+from companion.interventions.tracing import Tracing, embedding_std, save, trace
+
+__all__ = [
+    "KINDS",
+    "ROLES",
+    "Encoded",
+    "Fact",
+    "Passage",
+    "Tracing",
+    "ablate",
+    "by_documents",
+    "embedding_std",
+    "encode",
+    "gain_of_depth",
+    "intervene",
+    "load_facts",
+    "loss_change",
+    "packaged_facts",
+    "places",
+    "record",
+    "resampled",
+    "resume",
+    "save",
+    "trace",
+]

@@ -1,0 +1,151 @@
+"""Skip, swap, repeat, average or parallelise blocks of a model, for the length of a `with`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from companion.interventions.passage import Passage, peek, replaced, split
+from companion.models import Model
+from companion.models.stream import states_of
+from companion.runtime import InputError
+
+Run = Callable[[int, Tensor], Tensor]
+Rule = Callable[[Tensor, Run], Tensor]
+
+
+def _skip(layer: int, ell: int) -> dict[int, Rule]:
+    return {layer: lambda h, run: h}
+
+
+def _swap(layer: int, ell: int) -> dict[int, Rule]:
+    return {
+        layer: lambda h, run: run(layer + 1, h),
+        layer + 1: lambda h, run: run(layer, h),
+    }
+
+
+def _repeat(layer: int, ell: int) -> dict[int, Rule]:
+    return {layer: lambda h, run: run(layer, run(layer, h))}
+
+
+def _average(layer: int, ell: int) -> dict[int, Rule]:
+    beside = [index for index in (layer - 1, layer + 1) if 0 <= index < ell]
+    return {layer: lambda h, run: sum(run(index, h) for index in beside) / len(beside)}
+
+
+def _parallel(layer: int, ell: int) -> dict[int, Rule]:
+    return {
+        layer: lambda h, run: run(layer, h) + run(layer + 1, h) - h,
+        layer + 1: lambda h, run: h,
+    }
+
+
+_RULES = {
+    "skip": _skip,
+    "swap": _swap,
+    "repeat": _repeat,
+    "average": _average,
+    "parallel": _parallel,
+}
+KINDS = tuple(_RULES)
+"""The kinds of intervention that `intervene` knows."""
+
+_NEEDS_NEXT = ("swap", "parallel")
+
+
+def places(kind: str, ell: int) -> range:
+    """The blocks at which `kind` can be done in a model of `ell` blocks.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown, or the model is too shallow for it.
+    """
+    if kind not in _RULES:
+        raise InputError(f"intervention {kind!r} is unknown: use one of {', '.join(KINDS)}")
+    if ell < 2 and kind in (*_NEEDS_NEXT, "average"):
+        raise InputError(f"{kind} needs a model of at least 2 blocks, this one has {ell}")
+    return range(ell - 1 if kind in _NEEDS_NEXT else ell)
+
+
+@contextmanager
+def intervene(
+    model: Model, kind: str, layer: int, passage: Passage | None = None
+) -> Iterator[None]:
+    r"""Change block `layer` (counted from 0) while the `with` lasts.
+
+    Block l maps h to :math:`f_l(h) = h + u_l(h)`. In its place stands, by `kind`,
+
+    - skip: :math:`h`
+    - repeat: :math:`f_l(f_l(h))`
+    - swap: :math:`f_l(f_{l+1}(h))`, the two blocks in the other order
+    - average: :math:`h + \frac12(u_{l-1}(h) + u_{l+1}(h))`, the mean update of its neighbours
+      (of its one neighbour at either end)
+    - parallel: :math:`h + u_l(h) + u_{l+1}(h)` for the two blocks, neither sees the other
+
+    Parameters
+    ----------
+    model : Model
+    kind : str
+        One of `KINDS`.
+    layer : int
+        The block, 0..ell-1; 0..ell-2 for swap and parallel.
+    passage : Passage, optional
+        A run of tokens of the very shape that will be run, kept by `record`. A block that moves
+        then takes its own mask and positions along; without, it uses those of its new place.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown, the layer is not there, or blocks that attend differently
+        (sliding and full) would change places without a `passage`; within the `with`, if the
+        model runs with a cache.
+    """
+    ell = model.ell
+    if layer not in places(kind, ell):
+        raise InputError(f"{kind} has no block {layer}: use 0..{places(kind, ell)[-1]}")
+    if passage is None:
+        _refuse_mixed(model, kind, layer)
+    rules = _RULES[kind](layer, ell)
+    own = [block.forward for block in model.blocks]
+    pattern = passage or peek(model)
+    forwards = {place: _ruled(rule, own, pattern, passage) for place, rule in rules.items()}
+    with replaced(model, forwards):
+        yield
+
+
+def _ruled(rule: Rule, own: list[Callable], pattern: Passage, passage: Passage | None) -> Callable:
+    def forward(*args, **kwargs):
+        state, here = split(args, kwargs)
+        _refuse_cache(*args, *kwargs.values())
+
+        def run(index: int, h: Tensor) -> Tensor:
+            others, named = here if passage is None else passage.rest[index]
+            return states_of(own[index](h, *others, **named))
+
+        return pattern.like(rule(state, run))
+
+    return forward
+
+
+def _refuse_cache(*arguments: object) -> None:
+    # A block that runs twice, or in another's place, would write its keys twice or not at all.
+    from transformers import Cache
+
+    if any(isinstance(argument, Cache) for argument in arguments):
+        raise InputError("blocks cannot be changed in a run with a cache: pass use_cache=False")
+
+
+def _refuse_mixed(model: Model, kind: str, layer: int) -> None:
+    types = getattr(model.net.config.get_text_config(), "layer_types", None)
+    if not types or kind in ("skip", "repeat"):
+        return
+    beside = types[max(layer - 1, 0) : layer + 2] if kind == "average" else types[layer:][:2]
+    if len(set(beside)) > 1:
+        raise InputError(
+            f"{kind} at block {layer} of {model.name} exchanges blocks that attend differently "
+            f"({', '.join(sorted(set(beside)))}): give a passage recorded with your tokens"
+        )

@@ -1,0 +1,171 @@
+"""Tracing: limits that must hold exactly, an independent loop, seeds, and what is not known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from companion.interventions import Fact, Tracing, embedding_std, encode, save, trace
+from companion.interventions.tracing import _noise
+from companion.runtime import InputError
+
+FACTS = [Fact("import {subject} as", "numpy", " np"), Fact("x={subject}+1", "py", ";py")]
+SPEC = Tracing(noise=3.0, draws=3, window=0.0, batch=7)
+
+
+@pytest.fixture
+def traced(model):
+    return trace(model, FACTS, SPEC)
+
+
+def probability(model, item, hook_at=None, state=None, noise=0.0):
+    """Target probability by the model's own loop, token for token; a state put in by hand."""
+    ids = torch.tensor([item.ids])
+    handles = []
+    if hook_at is not None:
+        layer, token = hook_at
+
+        def put(block, args, answer):
+            h = answer if isinstance(answer, torch.Tensor) else answer[0]
+            h[0, token] = state
+
+        handles.append(model.blocks[layer - 1].register_forward_hook(put))
+    embedding = model.net.get_input_embeddings()
+    handles.append(embedding.register_forward_hook(lambda *io: io[2] + noise))
+    with torch.inference_mode():
+        logs = model.net(input_ids=ids).logits[0].double().log_softmax(-1)
+    for handle in handles:
+        handle.remove()
+    first = len(item.prompt) - 1
+    return float(sum(logs[first + i, t] for i, t in enumerate(item.target)).exp())
+
+
+def test_shape_and_padding(traced):
+    assert dict(traced.sizes) == {"prompt": 2, "noise": 3, "layer": 5, "token": 14}
+    short = traced.isel(prompt=1)
+    assert short.probability.isnull().any("noise").any("layer").sum() == 14 - 5
+    assert "".join(short.token_text.values.tolist()) == "x=py+1"
+
+
+def test_clean_and_corrupted_runs_against_the_models_own_loop(model, traced):
+    item = encode(FACTS[1], model.tokenizer)
+    noise = _noise(model, FACTS[1], item, SPEC) * SPEC.noise * embedding_std(model)
+    one = traced.isel(prompt=1)
+    assert float(one.probability_clean) == pytest.approx(probability(model, item), rel=1e-4)
+    for draw in range(3):
+        expected = probability(model, item, noise=noise[draw])
+        assert float(one.probability_corrupted[draw]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_one_restored_state_against_the_models_own_loop(model, traced):
+    from companion.interventions import record
+
+    item = encode(FACTS[0], model.tokenizer)
+    noise = _noise(model, FACTS[0], item, SPEC) * SPEC.noise * embedding_std(model)
+    with torch.inference_mode():
+        clean = record(model, torch.tensor([item.ids]))
+    token = item.subject[-1]
+    state = clean.states[2][0, token]
+    expected = probability(model, item, (2, token), state, noise[1])
+    found = traced.probability.isel(prompt=0).sel(noise=1, layer=2, token=token)
+    assert float(found) == pytest.approx(expected, rel=1e-4)
+
+
+def test_restoring_the_end_of_the_last_token_is_the_clean_run(model):
+    found = trace(model, FACTS[:1], SPEC)
+    end = found.probability.isel(prompt=0, layer=-1, token=-1)
+    np.testing.assert_allclose(end, float(found.probability_clean[0]), rtol=1e-4)
+
+
+def test_restoring_the_embedding_of_a_one_token_subject_is_the_clean_run(model):
+    found = trace(model, FACTS[1:], SPEC).isel(prompt=0)
+    place = int(np.flatnonzero(found.role == "end of subject")[0])
+    whole = found.probability.sel(layer=0, token=place)
+    np.testing.assert_allclose(whole, float(found.probability_clean), rtol=1e-4)
+
+
+def test_tokens_before_the_subject_carry_the_corrupted_value(traced):
+    before = traced.probability.where(traced.role == "before")
+    corrupted = traced.probability_corrupted.broadcast_like(before)
+    assert ((before == corrupted) | before.isnull()).all()
+
+
+def test_a_window_over_all_layers_restores_the_subject_for_good(llama):
+    found = trace(llama, FACTS[1:], replace(SPEC, window=1.0)).isel(prompt=0)
+    place = int(np.flatnonzero(found.role == "end of subject")[0])
+    grid = found.probability.sel(token=place)
+    np.testing.assert_allclose(grid[:, 0], float(found.probability_clean), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("share", "ell", "layer", "expected"),
+    [
+        (0.0, 4, 2, [2]),
+        (0.1, 12, 6, [6]),
+        (0.1, 36, 18, [17, 18, 19, 20]),
+        (0.5, 4, 4, [4]),
+        (0.5, 6, 0, [0, 1]),
+    ],
+)
+def test_windows_grow_with_depth(share, ell, layer, expected):
+    assert list(Tracing(window=share).layers(layer, ell)) == expected
+
+
+def test_seeds_draws_and_other_facts(llama):
+    both, alone = trace(llama, FACTS, SPEC), trace(llama, FACTS[1:], SPEC)
+    corrupted = both.probability_corrupted
+    np.testing.assert_array_equal(corrupted[1], alone.probability_corrupted[0])
+    assert len(np.unique(corrupted)) == corrupted.size
+    other = replace(llama, runtime=replace(llama.runtime, seed=4))
+    assert not np.isclose(trace(other, FACTS, SPEC).probability_corrupted, corrupted).any()
+
+
+def test_batch_size_does_not_matter(llama):
+    one, many = (trace(llama, FACTS, replace(SPEC, batch=b)) for b in (1, 100))
+    np.testing.assert_allclose(one.probability, many.probability, rtol=1e-4)
+
+
+def test_an_unknown_fact_is_called_so(llama):
+    found = trace(llama, FACTS, SPEC)
+    assert not found.known.any()
+    assert found.reason.values[0].startswith("the target is choice ")
+    everything = trace(llama, FACTS, replace(SPEC, max_rank=300))
+    lowered = everything.probability_clean > everything.probability_corrupted.max("noise")
+    np.testing.assert_array_equal(everything.known, lowered)
+
+
+def test_a_planted_fact_is_known(llama):
+    """An unembedding along what is special about this subject makes the target the first choice."""
+    others = [Fact(FACTS[0].prompt, word, " np") for word in ("numpy", "zqxpy", "a+bpy", "(-;py")]
+    items = [encode(fact, llama.tokenizer) for fact in others]
+    with torch.no_grad():
+        net = llama.net.model
+        ids = torch.tensor([item.ids for item in items])
+        state = net(ids, use_cache=False).last_hidden_state[:, -1]
+        llama.net.lm_head.weight[items[0].target[0]] = 3 * (state[0] - state[1:].mean(0))
+    found = trace(llama, FACTS[:1], SPEC).isel(prompt=0)
+    assert int(found["rank"]) == 1
+    assert bool(found.known)
+    assert str(found.reason.values) == ""
+
+
+def test_the_result_survives_storage(llama, tmp_path):
+    found = trace(llama, FACTS, SPEC)
+    save(found, tmp_path / "trace.nc")
+    with xr.open_dataset(tmp_path / "trace.nc", engine="h5netcdf") as stored:
+        xr.testing.assert_identical(stored.load(), found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise": 0.0}, "noise 0.0 must be positive"),
+        ({"window": 1.5}, "window 1.5 must be a share"),
+        ({"draws": 0}, "at least 1"),
+    ],
+)
+def test_bad_settings_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        Tracing(**changes)
