@@ -5,6 +5,7 @@ The old book stays until the new one is whole; a failed build leaves it untouche
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -85,7 +86,12 @@ def _sphinx(book: Book, folder: Path) -> Path:
     with log.open("w", encoding="utf-8") as said:
         strict = ["-W", "--keep-going", "-n", "--all"]
         code = subprocess.run(
-            command + strict, cwd=book.stage, stdout=said, stderr=subprocess.STDOUT, check=False
+            command + strict,
+            cwd=book.stage,
+            env=os.environ | {"NO_COLOR": "1"},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            check=False,
         ).returncode
     pages = folder / "_build" / "html"
     if code or not (pages / "index.html").exists():

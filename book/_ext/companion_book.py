@@ -1,0 +1,108 @@
+"""The book's own Sphinx extension: offline pages, and the ledger of claims.
+
+Pages load nothing from elsewhere: MathJax is one file copied from an installed package, and the
+script that would fetch a live-code library is dropped. Launch buttons appear only once
+`repository.url` in `_config.yml` is set.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
+
+from companion.claims import Claim, expected
+
+MATHJAX = "tex-svg-full.js"
+COLUMNS = {"Claim": 34, "Measured": 34, "Scope": 20, "Verdict": 12}
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Sphinx's entry point."""
+    app.connect("config-inited", _configure)
+    app.connect("html-page-context", _drop_live_code, priority=900)
+    app.connect("build-finished", _copy_mathjax)
+    app.add_directive("claims-ledger", ClaimsLedger)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    config.mathjax_path = f"mathjax/{MATHJAX}"
+    if not config.html_theme_options.get("repository_url"):
+        config.html_theme_options.pop("launch_buttons", None)
+
+
+def _drop_live_code(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: nodes.Node | None
+) -> None:
+    scripts = context.get("script_files", [])
+    context["script_files"] = [one for one in scripts if "thebe" not in _described(one)]
+
+
+def _described(script: Any) -> str:
+    return f"{script} {getattr(script, 'attributes', {}).get('body', '')}".lower()
+
+
+def _copy_mathjax(app: Sphinx, failure: Exception | None) -> None:
+    if failure or app.builder.format != "html":
+        return
+    files = distribution("sphinx-mathjax-offline").files or []
+    found = next(file for file in files if file.name == MATHJAX)
+    target = Path(app.outdir) / "_static" / "mathjax"
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(found.locate(), target / MATHJAX)
+
+
+class ClaimsLedger(SphinxDirective):
+    """All claims of all chapters, with the count of each verdict, from `claims.json`."""
+
+    def run(self) -> list[nodes.Node]:
+        path = Path(self.env.srcdir) / "claims.json"
+        self.env.note_dependency(str(path))
+        ledger = json.loads(path.read_text("utf-8"))
+        claims = [Claim.from_dict(record) for record in ledger["claims"]]
+        counts = [f"{count} {verdict}" for verdict, count in ledger["counts"].items() if count]
+        summary = f"{len(claims)} claims: {', '.join(counts)}." if claims else "No claims yet."
+        return [nodes.paragraph(text=summary), *([_table(claims)] if claims else [])]
+
+
+def _table(claims: list[Claim]) -> nodes.table:
+    group = nodes.tgroup(cols=len(COLUMNS))
+    group += [nodes.colspec(colwidth=width) for width in COLUMNS.values()]
+    head = _row([[nodes.paragraph(text=name)] for name in COLUMNS])
+    group += nodes.thead("", head)
+    group += nodes.tbody("", *(_row(_cells(claim)) for claim in claims))
+    return nodes.table("", group, classes=["ledger"])
+
+
+def _row(cells: list[list[nodes.Node]]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", *cell) for cell in cells))
+
+
+def _cells(claim: Claim) -> list[list[nodes.Node]]:
+    statement = nodes.paragraph(text=f"{claim.statement} ")
+    statement += nodes.emphasis(text=f"({claim.source}) ")
+    place = f"{claim.chapter}.html#claim-{claim.key}"
+    statement += nodes.reference("", f"chapter {claim.chapter}", refuri=place, internal=True)
+    measured = [nodes.paragraph(text=_measured(one)) for one in claim.measurements]
+    scope = "; ".join(f"{key}: {value}" for key, value in claim.scope.items())
+    verdict = nodes.strong(text=claim.verdict, classes=[f"verdict-{claim.verdict.split()[0]}"])
+    return [
+        [statement],
+        measured or [nodes.paragraph(text=claim.untestable)],
+        [nodes.paragraph(text=scope)],
+        [nodes.paragraph("", "", verdict)],
+    ]
+
+
+def _measured(one: Any) -> str:
+    unit = f" {one.unit}" if one.unit else ""
+    interval = f"{one.level:.0%} interval [{one.low:.4g}, {one.high:.4g}]"
+    return f"{one.name}: {one.estimate:.4g}{unit}, {interval}, expected {expected(one)}"
