@@ -1,0 +1,191 @@
+"""The state as a labelled dataset, on disk, and back; merging of files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from companion.probing.quantities import GEOMETRY, PARTS, Quantity, lens_quantities
+from companion.probing.state import GROUPS, State, pairs
+from companion.runtime import InputError, atomic
+from companion.statistics.streaming import STATISTICS
+
+STATE = "state_"
+MOST_BINS = 160
+DIMENSIONS = {
+    "counts": ("row", "group", "cluster"),
+    "sums": ("row", "group", "cluster"),
+    "squares": ("row", "group"),
+    "low": ("row", "group"),
+    "high": ("row", "group"),
+    "histogram": ("row", "group", "fine_bin"),
+    "correlation_counts": ("pair", "group", "cluster"),
+    "correlation_sums": ("pair", "group", "cluster"),
+    "noise": ("row", "noise_sum"),
+}
+BY_NAME = {q.name: q for q in (*GEOMETRY, *PARTS, *lens_quantities("both"))}
+
+
+def to_dataset(state: State, attrs: Mapping[str, Any]) -> xr.Dataset:
+    """The dataset of a state: statistics, histograms, correlations, and the state itself."""
+    dataset = xr.Dataset(
+        coords={
+            "group": list(GROUPS),
+            "layer": np.arange(state.ell + 1),
+            "statistic": list(STATISTICS),
+            "layer_i": np.arange(state.ell),
+            "layer_j": np.arange(state.ell),
+        },
+    )
+    statistics = state.distribution.statistics()
+    for quantity in state.quantities:
+        rows = state.rows()[quantity.name]
+        _put_statistics(dataset, quantity, statistics[rows], state)
+        _put_histogram(dataset, quantity, rows, state)
+    _put_correlation(dataset, state)
+    kept = state_dataset(state, attrs)
+    return dataset.assign(kept.data_vars).assign_attrs(kept.attrs)
+
+
+def state_dataset(state: State, attrs: Mapping[str, Any]) -> xr.Dataset:
+    """The bare state, as in a checkpoint."""
+    about = {**attrs, "ell": state.ell, "quantities": json.dumps(list(state.rows()))}
+    arrays = {
+        STATE + name: (tuple(STATE + d for d in DIMENSIONS[name]), array)
+        for name, array in state.arrays().items()
+    }
+    return xr.Dataset(arrays, attrs=about)
+
+
+def _put_statistics(
+    dataset: xr.Dataset, quantity: Quantity, table: np.ndarray, state: State
+) -> None:
+    """Statistics (layer, group, statistic), layers without a value NaN; noise if measured."""
+    about = {
+        "units": quantity.unit,
+        "long_name": quantity.meaning,
+        "quantile_error": quantity.resolution(state.distribution.bins.number),
+    }
+    sums = state.noise[state.rows()[quantity.name]].numpy()
+    if quantity.short_of is None:
+        dataset[quantity.name] = (("group", "statistic"), table[0], about)
+        return
+    full = np.full((len(GROUPS), state.ell + 1, len(STATISTICS)), np.nan)
+    full[:, : len(table)] = table.swapaxes(0, 1)
+    dataset[quantity.name] = (("group", "layer", "statistic"), full, about)
+    if sums[:, 1].any():
+        noise = np.full(state.ell + 1, np.nan)
+        noise[: len(table)] = np.sqrt(sums[:, 0] / sums[:, 1])
+        about = {"units": quantity.unit, "long_name": "rms difference to a float32 repeat"}
+        dataset[f"{quantity.name}_noise"] = ("layer", noise, about)
+
+
+def _put_histogram(dataset: xr.Dataset, quantity: Quantity, rows: slice, state: State) -> None:
+    """Counts of group "rest" by layer and bin, over the range in which there are any."""
+    counts = state.distribution.histogram[rows, 0].cpu().numpy()
+    if quantity.short_of is None or not counts.any():
+        return
+    inside = np.flatnonzero(counts[:, 1:-1].any(0))
+    first, last = (inside[0], inside[-1] + 1) if len(inside) else (0, 1)
+    step = -(-(last - first) // MOST_BINS)
+    starts = np.arange(first, last, step)
+    edges = state.distribution.bins.edges(rows.start)[np.append(starts, last)]
+    full = np.zeros((state.ell + 1, len(starts)), np.int64)
+    full[: len(counts)] = np.add.reduceat(counts[:, 1 + first : 1 + last], starts - first, axis=1)
+    outside = counts.sum() - full.sum()
+    about = {"long_name": f"tokens by {quantity.name}, group rest", "outside": int(outside)}
+    dataset[f"{quantity.name}_histogram"] = (("layer", f"{quantity.name}_bin"), full, about)
+    unit = {"units": quantity.unit, "logarithmic": int(quantity.logarithmic)}
+    dataset[f"{quantity.name}_edges"] = (f"{quantity.name}_edge", edges, unit)
+
+
+def _put_correlation(dataset: xr.Dataset, state: State) -> None:
+    mean, sem = state.correlation.mean[:, 0], state.correlation.sem[:, 0]
+    for name, values, diagonal in (("", mean, 1.0), ("_sem", sem, 0.0)):
+        i, j = pairs(state.ell)
+        matrix = np.full((state.ell, state.ell), diagonal)
+        matrix[i, j] = matrix[j, i] = values.cpu().numpy()
+        about = {
+            "units": "1",
+            "long_name": "mean cosine of dh_i and dh_j" + name.replace("_", ", "),
+        }
+        dataset[f"update_correlation{name}"] = (("layer_i", "layer_j"), matrix, about)
+
+
+def to_state(dataset: xr.Dataset, device: str = "cpu") -> State:
+    """The state that a dataset carries."""
+    quantities = [BY_NAME[name] for name in json.loads(dataset.attrs["quantities"])]
+    arrays = {name: dataset[STATE + name].values for name in DIMENSIONS}
+    return State.from_arrays(quantities, int(dataset.attrs["ell"]), arrays, device)
+
+
+def save(dataset: xr.Dataset, path: str | Path) -> None:
+    """Write a probe file (NetCDF): whole or not at all."""
+    packed = {name: {"zlib": True, "complevel": 1} for name, x in dataset.items() if x.size > 1000}
+    with atomic(Path(path)) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+
+
+def open(path: str | Path) -> xr.Dataset:
+    """Read a probe file into memory.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no probe file.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"probe file {str(path)!r} does not exist")
+    try:
+        dataset = xr.load_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{str(path)!r} is not a readable NetCDF file: {error}") from error
+    if "quantities" not in dataset.attrs:
+        raise InputError(f"{str(path)!r} is not a probe file: make one with companion probe")
+    return dataset
+
+
+def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """The dataset of all shards together, exact but for the rounding of float64 sums.
+
+    Raises
+    ------
+    InputError
+        If they are of different models, corpora or settings, or share a shard.
+    """
+    if not datasets:
+        raise InputError("nothing to merge: give at least one probe file")
+    first, *rest = datasets
+    for other in rest:
+        _check_same(first, other)
+    shards = [shard for d in datasets for shard in json.loads(d.attrs["shards"])]
+    if len(set(shards)) < len(shards):
+        twice = sorted({s for s in shards if shards.count(s) > 1})
+        raise InputError(f"shard {twice[0]} is in two of the files: each shard may come once")
+    state = reduce(State.merge, (to_state(d) for d in datasets))
+    provenance = [p for d in datasets for p in json.loads(d.attrs["provenance"])]
+    attrs = dict(first.attrs) | {
+        "shards": json.dumps(sorted(shards)),
+        "tokens": sum(int(d.attrs["tokens"]) for d in datasets),
+        "blocks": sum(int(d.attrs["blocks"]) for d in datasets),
+        "provenance": json.dumps(provenance),
+    }
+    return to_dataset(state, attrs)
+
+
+def _check_same(first: xr.Dataset, other: xr.Dataset) -> None:
+    ours, theirs = (json.loads(d.attrs["settings"]) for d in (first, other))
+    for key in ours:
+        if ours[key] != theirs.get(key):
+            raise InputError(
+                f"files with different {key} cannot be merged: {ours[key]} and {theirs.get(key)}"
+            )
+    if first.attrs["quantities"] != other.attrs["quantities"]:
+        raise InputError("files with different quantities cannot be merged")

@@ -1,0 +1,136 @@
+"""One pass over the blocks of a source: batch by batch from tokens to the state."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from companion.models import Model, capture
+from companion.probing.lens import lens_values, reduce_logits
+from companion.probing.measure import groups_of, path_values, widen
+from companion.probing.settings import Settings
+from companion.probing.source import Item, Shard, Source, chosen_of, clusters_of
+from companion.probing.state import Batch, State
+from companion.runtime import InputError
+
+Progress = Callable[[int, int | None], None]
+FEWEST_CLUSTERS = 32
+"""Before that many documents `until_sem` does not stop a run: the errors are not known yet."""
+
+
+@dataclass
+class Sweep:
+    """A probe under way: model, source, settings, and the state reached so far."""
+
+    model: Model
+    source: Source
+    settings: Settings
+    shard: Shard
+    state: State
+    at_once: int
+    reduce: Callable = reduce_logits
+    next_block: int = 0
+    blocks: int = 0
+    tokens: int = 0
+
+    def measure(self, items: list[Item]) -> Batch:
+        """All values of a batch of blocks."""
+        tokens = torch.stack([torch.from_numpy(item.tokens) for item in items])
+        stream = capture(self.model, tokens)
+        device = self.state.distribution.squares.device
+        norms = torch.stack([widen(h).norm(dim=-1) for h in stream.h]).to(device)
+        self._check_finite(norms, items)
+        group = groups_of(norms, self.settings.sink_ratio)
+        cluster = clusters_of(items).to(device)
+        h = self._published(stream.h) if self.settings.paper_compat else stream.h
+        compat = self.settings.paper_compat
+        values, correlation = path_values(h.flatten(1, 2), group, cluster, compat)
+        if self.settings.lens != "none":
+            seed = self.model.runtime.seed
+            chosen = chosen_of(items, self.settings.lens_fraction, seed)
+            kind = self.settings.lens
+            read = lens_values(self.model, stream, tokens, chosen, kind, self.reduce)
+            values |= {name: x.to(device) for name, x in read.items()}
+        return Batch(values, correlation, group, cluster)
+
+    def _published(self, h: Tensor) -> Tensor:
+        """With the last state behind the final norm, as in the published scripts."""
+        last = h[-1] if self.model.final_norm is None else self.model.final_norm(h[-1])
+        return torch.cat([h[:-1], last[None]])
+
+    def _check_finite(self, norms: Tensor, items: list[Item]) -> None:
+        bad = ~norms.isfinite().all(-1)
+        if bad.any():
+            layer, row = (int(x) for x in bad.nonzero()[0])
+            raise InputError(
+                f"the hidden state of layer {layer} is not finite in block {items[row].number} "
+                f"(dtype {self.model.runtime.dtype}): try bfloat16 or float32, or check the weights"
+            )
+
+    def run(self, progress: Progress | None, keep: Callable[[Sweep], None]) -> None:
+        """Batch after batch until the source ends or the errors asked for are reached."""
+        items = self.source.items(self.shard, self.next_block, self.model)
+        total = self.source.total and -(-(self.source.total - self.shard.index) // self.shard.of)
+        while batch := list(islice(items, self.at_once)):
+            for part in self._measured(batch):
+                self.state = self.state.add(part)
+            self.next_block = batch[-1].number + 1
+            self.blocks += len(batch)
+            self.tokens += sum(len(item.tokens) for item in batch)
+            if progress is not None:
+                progress(self.tokens, total and total * len(batch[0].tokens))
+            keep(self)
+            if self.precise_enough():
+                return
+
+    def _measured(self, items: list[Item]) -> Iterator[Batch]:
+        """The values of a batch, in halves where memory does not suffice."""
+        try:
+            batches = [self.measure(items)]
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            batches = None
+        if batches is not None:
+            yield from batches
+            return
+        self._halve(len(items))
+        middle = len(items) // 2
+        yield from self._measured(items[:middle])
+        yield from self._measured(items[middle:])
+
+    def _halve(self, number: int) -> None:
+        if number == 1:
+            raise InputError(
+                f"memory does not suffice for one block on {self.model.runtime.device}: "
+                "use shorter blocks, a smaller model or another device"
+            )
+        self.at_once = max(1, min(self.at_once, number) // 2)
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        warnings.warn(
+            f"memory did not suffice for {number} blocks at once: going on with {self.at_once}",
+            stacklevel=2,
+        )
+
+    def precise_enough(self) -> bool:
+        """Whether every standard error asked for is reached at every layer, group "rest"."""
+        if not self.settings.until_sem:
+            return False
+        sums = self.state.distribution.clusters
+        if int((sums.counts[0, 0] > 0).sum()) < FEWEST_CLUSTERS:
+            return False
+        rows, sem = self.state.rows(), sums.sem[:, 0]
+        return all(bool((sem[rows[q]] <= t).all()) for q, t in self.settings.until_sem.items())
+
+
+def _out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or (
+        "out of memory" in text or "can't allocate memory" in text
+    )
