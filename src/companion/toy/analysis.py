@@ -1,0 +1,214 @@
+"""What a toy result says: depth exponents, local slopes, whether training had converged.
+
+Arrays in, `Interval` or labelled arrays out. Replicates are (teacher, seed) pairs of one rho;
+intervals are Student's t over replicates, because a depth fit's own error says nothing about
+another teacher.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import xarray as xr
+
+from companion.runtime import InputError
+from companion.statistics.intervals import Interval, around
+
+LAW = r"L(\ell) = c\,\ell^{-\alpha_\ell} + L_0"
+
+
+def power_law(ell: np.ndarray, loss: np.ndarray) -> float:
+    r"""Exponent of :math:`L = c\,\ell^{-\alpha}`, least squares in logarithms; NaN without loss."""
+    if not (np.all(np.isfinite(loss)) and np.all(loss > 0)):
+        return math.nan
+    return float(-np.polyfit(np.log(ell), np.log(loss), 1)[0])
+
+
+def power_law_with_floor(ell: np.ndarray, loss: np.ndarray) -> tuple[float, float]:
+    r"""Exponent and floor of :math:`L = c\,\ell^{-\alpha} + L_0` with :math:`0 \le L_0 < \min L`.
+
+    Least squares in the logarithm of the loss, from three starts of the floor.
+
+    Parameters
+    ----------
+    ell, loss : ndarray, shape (n,)
+        Depths in blocks, and losses; n >= 4.
+
+    Returns
+    -------
+    tuple of float
+        alpha, L_0; NaN where a loss is missing or not positive.
+    """
+    if len(ell) < 4:
+        raise InputError(f"a fit with floor needs at least 4 depths, got {len(ell)}")
+    if not (np.all(np.isfinite(loss)) and np.all(loss > 0)):
+        return math.nan, math.nan
+    from scipy.optimize import least_squares
+
+    scale, start = loss.min(), max(power_law(ell, loss), 0.1)
+    x = np.log(ell / ell[0])
+
+    def residual(p: np.ndarray) -> np.ndarray:
+        return np.log(np.exp(p[0] - p[1] * x) + p[2] * scale) - np.log(loss)
+
+    bounds = ([-np.inf, -5, 0], [np.inf, 20, 1])
+    fits = [
+        least_squares(
+            residual, [math.log(loss[0] - f * scale), min(start / (1 - f), 10), f], bounds=bounds
+        )
+        for f in (0.0, 0.5, 0.9)
+    ]
+    best = min(fits, key=lambda fit: fit.cost)
+    return float(best.x[1]), float(best.x[2] * scale)
+
+
+def local_slopes(result: xr.Dataset, step: int = -1) -> xr.DataArray:
+    """-d ln L / d ln ell between neighbouring depths; dims (teacher, temperature, seed, depth).
+
+    The coordinate depth is the geometric mean of the two.
+    """
+    loss = result["test_loss"].isel(step=step).sortby("depth")
+    log_ell = np.log(loss["depth"].values)
+    middle = np.exp((log_ell[1:] + log_ell[:-1]) / 2)
+    slopes = -np.diff(np.log(loss.values), axis=-1) / np.diff(log_ell)
+    return loss.isel(depth=slice(1, None)).assign_coords(depth=middle).copy(data=slopes)
+
+
+def exponents(result: xr.Dataset) -> xr.Dataset:
+    """Depth exponents of every teacher, temperature, seed and step.
+
+    Returns
+    -------
+    xarray.Dataset
+        `alpha` of the plain power law, `alpha_floor` and `floor` of the law with a floor;
+        dims (teacher, temperature, seed, step). Diverged students give NaN.
+    """
+    loss = result["test_loss"].where(~result["diverged"]).transpose(..., "step", "depth")
+    ell = result["depth"].values.astype(float)
+    flat = loss.values.reshape(-1, len(ell))
+    with_floor = len(ell) >= 4
+    rows = [
+        (power_law(ell, row), *(power_law_with_floor(ell, row) if with_floor else (np.nan,) * 2))
+        for row in flat
+    ]
+    shape, dims = loss.shape[:-1], loss.dims[:-1]
+    columns = np.array(rows).T.reshape(3, *shape)
+    names = ("alpha", "alpha_floor", "floor")
+    coords = {k: v for k, v in loss.coords.items() if "depth" not in v.dims}
+    return xr.Dataset({k: (dims, c) for k, c in zip(names, columns, strict=True)}, coords=coords)
+
+
+def over_replicates(values: xr.DataArray, level: float = 0.95) -> Interval:
+    """Mean of an array over all its entries with Student's t interval; NaNs are refused.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 2 entries, or one is not finite.
+    """
+    flat = np.asarray(values, float).ravel()
+    if len(flat) < 2 or not np.all(np.isfinite(flat)):
+        raise InputError("an interval over replicates needs at least 2 finite values")
+    stderr = flat.std(ddof=1) / math.sqrt(len(flat))
+    return around(flat.mean(), stderr, len(flat) - 1, level, "t over replicates")
+
+
+def final_exponent(result: xr.Dataset, rho: float, tau: float, kind: str = "alpha") -> Interval:
+    """Depth exponent at the end of training, over teachers and seeds.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `run_toy`.
+    rho, tau : float
+        Which teacher, and the temperature (the nearest one is taken).
+    kind : str
+        "alpha" (plain power law) or "alpha_floor".
+    """
+    chosen = _at(result, rho, tau).isel(step=[-1])
+    return over_replicates(exponents(chosen)[kind])
+
+
+def _at(result: xr.Dataset, rho: float, tau: float) -> xr.Dataset:
+    chosen = result.isel(teacher=np.flatnonzero(np.isclose(result["rho"], rho)))
+    if not chosen.sizes["teacher"]:
+        raise InputError(f"no teacher of rho {rho:g}: there are {np.unique(result['rho'])}")
+    return chosen.sel(temperature=[tau], method="nearest")
+
+
+def summary(result: xr.Dataset, level: float = 0.95) -> xr.Dataset:
+    """Final exponents with intervals over replicates; dims (rho, temperature).
+
+    Variables `alpha`, `alpha_low`, `alpha_high`, the same for `alpha_floor`, `entropy` in nats,
+    and `still_falling`, see `still_falling`.
+    """
+    rhos, taus = np.unique(result["rho"]), result["temperature"].values
+    final = exponents(result.isel(step=[-1]))
+    falling = still_falling(result)
+    table: dict[str, np.ndarray] = {}
+    for i, rho in enumerate(rhos):
+        for j in range(len(taus)):
+            cell = {"teacher": np.flatnonzero(result["rho"] == rho), "temperature": j}
+            facts = _facts(final.isel(cell), level)
+            facts["entropy"] = float(result["entropy"].isel(cell).mean())
+            facts["still_falling"] = float(falling.isel(cell).mean())
+            for name, value in facts.items():
+                table.setdefault(name, np.full((len(rhos), len(taus)), np.nan))[i, j] = value
+    coords = {"rho": rhos, "temperature": taus}
+    return xr.Dataset({k: (("rho", "temperature"), v) for k, v in table.items()}, coords=coords)
+
+
+def _facts(final: xr.Dataset, level: float) -> dict[str, float]:
+    facts = {}
+    for name in ("alpha", "alpha_floor"):
+        values = final[name].values.ravel()
+        known = len(values) > 1 and np.all(np.isfinite(values))
+        interval = over_replicates(final[name], level) if known else (values.mean(), *[np.nan] * 2)
+        for suffix, value in zip(("", "_low", "_high"), interval, strict=True):
+            facts[name + suffix] = value
+    return facts
+
+
+def still_falling(result: xr.Dataset, factor: float = 2.0) -> xr.DataArray:
+    r"""Convergence check: -d ln L / d ln t over the last `factor` of training time.
+
+    0 where training has converged; the depth exponent may still be one of under-training where
+    this is not small. A decay of the learning rate within that time adds to it.
+    Dims (teacher, temperature, seed, depth).
+    """
+    steps = result["step"].values
+    start = int(np.argmin(np.abs(np.log(np.maximum(steps, 1) * factor / steps[-1]))))
+    first, last = result["test_loss"].isel(step=start), result["test_loss"].isel(step=-1)
+    passed = math.log(steps[-1] / steps[start])
+    return (np.log(first.drop_vars("step")) - np.log(last.drop_vars("step"))) / passed
+
+
+def time_exponent(result: xr.Dataset, start: float = 0.03, stop: float = 1.0) -> xr.DataArray:
+    r"""Exponent of loss against training time, :math:`L \propto t^{-\gamma}`.
+
+    Straight line through (ln t, ln L) for t between the fractions `start` and `stop` of the steps;
+    leave out the part with a falling learning rate. Dims (teacher, temperature, seed, depth).
+    """
+    steps = result["step"].values
+    inside = (steps >= max(start * steps[-1], 1)) & (steps <= stop * steps[-1])
+    if inside.sum() < 3:
+        raise InputError(f"only {inside.sum()} tests between {start:g} and {stop:g} of the steps")
+    loss = result["test_loss"].isel(step=inside).transpose(..., "step")
+    x = np.log(steps[inside])
+    x = x - x.mean()
+    slope = (np.log(loss.values) * x).sum(-1) / (x * x).sum()
+    return loss.isel(step=0, drop=True).copy(data=-slope)
+
+
+def average_of(n: np.ndarray, variance: float = 1.0) -> np.ndarray:
+    """Reference line of regime 3: variance of the mean of n independent estimators, 1/n."""
+    return variance / np.asarray(n, float)
+
+
+def global_error_squared(ell: np.ndarray, order: int, c: float = 1.0) -> np.ndarray:
+    """Reference line of regime 2: squared global error of a scheme of that order, ell^(-2 order).
+
+    Order 1 (Euler): exponent 2; order 2 (midpoint): exponent 4 of the squared error.
+    """
+    return c * np.asarray(ell, float) ** (-2.0 * order)

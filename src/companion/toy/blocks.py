@@ -1,0 +1,127 @@
+r"""Residual blocks of many students at once, each tensor with a leading axis `member`.
+
+The plain block is :math:`h \to h + W_2\,\mathrm{relu}(W_1 \hat h + b_1)^2` with
+:math:`\hat h = h / \mathrm{rms}(h)`. Its backward pass is written by hand: it keeps three
+tensors and makes about half the memory passes of the recorded graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from companion.toy.draws import Weights, mlp_weights
+from companion.toy.specification import Specification
+
+
+def rms(h: torch.Tensor) -> torch.Tensor:
+    """Root mean square over the last axis, kept as an axis of length 1."""
+    return (h.square().mean(-1, keepdim=True) + torch.finfo(h.dtype).eps).sqrt()
+
+
+def rmsnorm(h: torch.Tensor) -> torch.Tensor:
+    """h / rms(h)."""
+    return h / rms(h)
+
+
+class _Mlp(torch.autograd.Function):
+    """u = W2 relu(W1 h/rms(h) scale + b1)^2 for stacks of (member, batch, m)."""
+
+    @staticmethod
+    def forward(ctx, h, W1, b1, W2, scale):
+        inverse = scale / rms(h)
+        normed = h * inverse
+        active = torch.baddbmm(b1.unsqueeze(1), normed, W1).relu_()
+        ctx.save_for_backward(normed, inverse, active, W1, W2)
+        ctx.scale = scale
+        return torch.bmm(active * active, W2)
+
+    @staticmethod
+    def backward(ctx, g):
+        normed, inverse, active, W1, W2 = ctx.saved_tensors
+        dW2 = torch.bmm((active * active).transpose(1, 2), g)
+        dz = torch.bmm(g, W2.transpose(1, 2)).mul_(active).mul_(2)
+        dW1 = torch.bmm(normed.transpose(1, 2), dz)
+        dn = torch.bmm(dz, W1.transpose(1, 2))
+        along = (dn * normed).mean(-1, keepdim=True) / ctx.scale**2
+        return (dn - normed * along).mul_(inverse), dW1, dz.sum(1), dW2, None
+
+
+def mlp(h: torch.Tensor, p: Weights, scale: float = 1.0) -> torch.Tensor:
+    """Update of a block, (member, batch, m); `scale` multiplies the normalised input."""
+    return _Mlp.apply(h, p["W1"], p["b1"], p["W2"], scale)
+
+
+def _euler(states: list, p: Weights) -> torch.Tensor:
+    return states[-1] + mlp(states[-1], p)
+
+
+def _midpoint(states: list, p: Weights) -> torch.Tensor:
+    second = {key: p[f"{key}_mid"] for key in ("W1", "b1", "W2")}
+    return states[-1] + mlp(states[-1] + 0.5 * mlp(states[-1], p), second)
+
+
+def _gated(states: list, p: Weights) -> torch.Tensor:
+    return p["keep"] * states[-1] + p["gate"] * mlp(states[-1], p)
+
+
+def _depth_attention(states: list, p: Weights) -> torch.Tensor:
+    mix = p["mix"].unbind(1)
+    read = sum(w[:, None, None] * h for w, h in zip(mix, states, strict=True))
+    return states[-1] + mlp(read, p)
+
+
+def _post_norm(states: list, p: Weights) -> torch.Tensor:
+    return rmsnorm(states[-1] + mlp(states[-1], p))
+
+
+def _scaled_norm(states: list, p: Weights) -> torch.Tensor:
+    return states[-1] + mlp(states[-1], p, scale=1 / math.sqrt(len(states)))
+
+
+def _streams(states: list, p: Weights) -> torch.Tensor:
+    h = states[-1]
+    read = torch.einsum("ks,skbm->kbm", p["read"], h)
+    kept = torch.einsum("krs,skbm->rkbm", p["keep"], h)
+    return kept + p["write"].T[:, :, None, None] * mlp(read, p)
+
+
+RULES: dict[str, Callable[[list, Weights], torch.Tensor]] = {
+    "euler": _euler,
+    "midpoint": _midpoint,
+    "gated": _gated,
+    "depth_attention": _depth_attention,
+    "post_norm": _post_norm,
+    "scaled_norm": _scaled_norm,
+    "streams": _streams,
+}
+STREAMS = 2
+
+
+def block_weights(spec: Specification, layer: int, source: torch.Generator) -> Weights:
+    """Initial weights of a block of a student: default, but W2 = 0, so that it is the identity.
+
+    Variants add a few scalars or channels, set so that each starts as the plain block:
+    gates 1, depth attention on the latest state, streams as copies of one another.
+    """
+    weights = mlp_weights(spec, source)
+    if spec.block == "midpoint":
+        weights |= {f"{k}_mid": v for k, v in mlp_weights(spec, source).items()}
+    for name in [name for name in weights if name.startswith("W2")]:
+        weights[name] = torch.zeros_like(weights[name])
+    return weights | _extras(spec, layer)
+
+
+def _extras(spec: Specification, layer: int) -> Weights:
+    if spec.block == "gated":
+        one = torch.ones(1, spec.width, dtype=torch.float64)
+        return {"keep": one, "gate": one.clone()}
+    if spec.block == "depth_attention":
+        return {"mix": torch.eye(layer + 1, dtype=torch.float64)[-1]}
+    if spec.block == "streams":
+        read = torch.eye(STREAMS, dtype=torch.float64)[layer % STREAMS]
+        keep = torch.eye(STREAMS, dtype=torch.float64)
+        return {"read": read, "keep": keep, "write": torch.ones(STREAMS, dtype=torch.float64)}
+    return {}

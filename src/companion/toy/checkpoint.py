@@ -1,0 +1,95 @@
+"""Checkpoints of the engine: weights, Adam's state and the losses so far, in one safetensors file.
+
+Batches are functions of the step (see `draws`), so there is no generator to save, and a resumed
+run gives the same bits as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from companion.runtime import InputError, atomic
+from companion.toy.engine import Engine
+
+ADAM = ("exp_avg", "exp_avg_sq", "step")
+
+
+def save(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
+    """Write the whole state to `path`, atomically."""
+    from safetensors.torch import save_file
+
+    tensors = {f"record.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in record.items()}
+    tensors |= {name: tensor.detach().contiguous() for name, tensor in _state(engine)}
+    facts = {"step": engine.step, "group": engine.group, "specification": engine.spec.to_dict()}
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={"companion": json.dumps(facts)})
+
+
+def load(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
+    """Put the state at `path` into `engine` and `record`.
+
+    Raises
+    ------
+    InputError
+        If the file is of another specification, or cannot be read (it is then kept aside).
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device=engine.device) as file:
+            facts = json.loads(file.metadata()["companion"])
+            _check(engine, facts, path)
+            saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, TypeError) as error:
+        aside = path.rename(path.with_name(path.name + ".corrupt"))
+        raise InputError(f"checkpoint {str(path)!r} is corrupt, kept as {aside.name!r}") from error
+    for name in record:
+        record[name][...] = saved[f"record.{name}"].cpu().numpy()
+    _start_adam(engine)
+    with torch.no_grad():
+        for name, tensor in _state(engine):
+            tensor.copy_(saved[name])
+    engine.step = facts["step"]
+
+
+def group_of(path: Path) -> int:
+    """Members per stack of the run that wrote the checkpoint; 0 if the file tells none."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return int(json.loads(file.metadata()["companion"])["group"])
+    except (SafetensorError, KeyError, TypeError):
+        return 0
+
+
+def _check(engine: Engine, facts: dict, path: Path) -> None:
+    ours, theirs = engine.spec.to_dict(), facts["specification"]
+    differ = [key for key in ours if ours[key] != theirs.get(key)]
+    if differ:
+        key = differ[0]
+        raise InputError(
+            f"checkpoint {str(path)!r} is of another specification: "
+            f"{key} is {theirs.get(key)!r} there and {ours[key]!r} here"
+        )
+
+
+def _state(engine: Engine) -> Iterator[tuple[str, torch.Tensor]]:
+    for index, (stack, adam) in enumerate(zip(engine.stacks, engine.optimizers, strict=True)):
+        for name, weight in stack.parameters().items():
+            yield f"{index}.{name}", weight
+            for key, tensor in adam.state.get(weight, {}).items():
+                yield f"{index}.{name}.{key}", tensor
+
+
+def _start_adam(engine: Engine) -> None:
+    for stack, adam in zip(engine.stacks, engine.optimizers, strict=True):
+        for weight in stack.parameters().values():
+            zeros = (torch.zeros_like(weight) for _ in range(2))
+            step = torch.zeros((), dtype=torch.float32, device=weight.device)
+            adam.state[weight] = dict(zip(ADAM, (*zeros, step), strict=True))

@@ -1,0 +1,183 @@
+"""The batched engine: all students of all depths, temperatures and teachers, side by side.
+
+Per step there is one teacher pass, shared by every temperature and student. Students of one
+depth are one stack of tensors. On a CPU the stacks, and the teacher's pass for the next batch,
+are jobs for single-threaded workers: no job waits for another within a step, and the numbers do
+not depend on how many workers there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from companion.runtime import InputError, Runtime
+from companion.toy import draws
+from companion.toy.specification import Specification
+from companion.toy.students import Stack, members
+from companion.toy.teachers import Targets, Teachers, losses
+
+
+@dataclass(frozen=True)
+class Test:
+    """Losses on fresh data at one step: mean and standard error, (depth, member)."""
+
+    mean: np.ndarray
+    sem: np.ndarray
+
+
+class Engine:
+    """Students under training; `step` counts the steps done.
+
+    Parameters
+    ----------
+    spec : Specification
+        What to train.
+    runtime : Runtime
+        Device, and dtype float32 or float64.
+    group : int, optional
+        Members of a depth in one stack; by default as many as memory allows.
+    """
+
+    def __init__(self, spec: Specification, runtime: Runtime, group: int | None = None) -> None:
+        if runtime.dtype not in ("float32", "float64"):
+            raise InputError(
+                f"toy experiments train in float32 or float64, not {runtime.dtype}: "
+                'use Runtime.choose(device, "float32")'
+            )
+        self.spec, self.device, self.dtype = spec, runtime.device, runtime.torch_dtype
+        self.group = group or members_that_fit(spec, self.device, self.dtype.itemsize)
+        self.teachers = Teachers(spec, self.device, self.dtype)
+        everyone = members(spec)
+        parts = [everyone[i : i + self.group] for i in range(0, len(everyone), self.group)]
+        self.stacks = [
+            Stack(spec, ell, part, self.device, self.dtype)
+            for ell in sorted(spec.depths, reverse=True)
+            for part in parts
+        ]
+        self.optimizers = [
+            torch.optim.Adam(stack.parameters().values(), lr=spec.lr, fused=True)
+            for stack in self.stacks
+        ]
+        self.step = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._next: Future | None = None
+
+    @contextlib.contextmanager
+    def workers(self) -> Iterator[None]:
+        """Run the jobs of each step on as many single-threaded workers as torch has threads."""
+        threads = torch.get_num_threads()
+        if self.device != "cpu" or threads == 1:
+            yield
+            return
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as p:
+                self._pool = p
+                yield
+        finally:
+            self._pool, self._next = None, None
+            torch.set_num_threads(threads)
+
+    def advance(self) -> list[torch.Tensor]:
+        """One step of Adam for every student; the training losses (member,) of each stack."""
+        targets = self._next.result() if self._next else self._answer(self.step)
+        pairs = list(zip(self.stacks, self.optimizers, strict=True))
+        if self._pool is None:
+            done = [self._train(stack, adam, targets) for stack, adam in pairs]
+        else:
+            jobs = [self._pool.submit(self._train, *pair, targets) for pair in pairs]
+            self._next = self._pool.submit(self._answer, self.step + 1)
+            done = [job.result() for job in jobs]
+        self.step += 1
+        return done
+
+    def test(self) -> Test:
+        """Losses of all students on fresh data, the same at every step."""
+        total = np.zeros((2, len(self.spec.depths), self.spec.members))
+        for batch in range(self.spec.test_batches):
+            targets = self._answer(batch, draws.TEST)
+            with torch.no_grad():
+                for stack, place in self.places():
+                    each = losses(stack, targets, self._head()).double()
+                    total[0][place] += each.sum(1).cpu().numpy()
+                    total[1][place] += each.square().sum(1).cpu().numpy()
+        n = self.spec.test_batches * self.spec.batch
+        mean = total[0] / n
+        return Test(mean, np.sqrt(np.maximum(total[1] / n - mean**2, 0) / n))
+
+    def entropy(self) -> np.ndarray:
+        """Mean entropy of the targets in nats, (teacher, temperature); NaN without softmax."""
+        if self.spec.loss == "mse":
+            return np.full((len(self.spec.rho) * self.spec.teachers, 1), np.nan)
+        batches = range(self.spec.test_batches)
+        each = [self._answer(i, draws.TEST).entropy().mean(-1) for i in batches]
+        return torch.stack(each).mean(0).double().cpu().numpy()
+
+    @torch.no_grad()
+    def hidden_states(self, stack: Stack, batch: int = 0) -> torch.Tensor:
+        """Residual streams of a stack on fresh data, (member, layer, sample, m)."""
+        x = draws.inputs(self.spec, draws.TEST, batch, self.device).to(self.dtype)
+        own = torch.tensor([member.teacher for member in stack.members], device=self.device)
+        return torch.stack(stack.states(x[own]), dim=1)
+
+    def places(self) -> Iterator[tuple[Stack, tuple[int, slice]]]:
+        """Each stack with its place in an array (depth, member)."""
+        order = {ell: i for i, ell in enumerate(self.spec.depths)}
+        start = dict.fromkeys(self.spec.depths, 0)
+        for stack in self.stacks:
+            first = start[stack.ell]
+            start[stack.ell] = first + len(stack.members)
+            yield stack, (order[stack.ell], slice(first, start[stack.ell]))
+
+    def _answer(self, step: int, stream: int = draws.TRAIN) -> Targets:
+        x = draws.inputs(self.spec, stream, step, self.device)
+        return self.teachers.answer(x.to(self.dtype))
+
+    def _train(self, stack: Stack, adam: torch.optim.Adam, targets: Targets) -> torch.Tensor:
+        for group in adam.param_groups:
+            group["lr"] = self.spec.learning_rate(stack.ell, self.step)
+        each = losses(stack, targets, self._head()).mean(1)
+        adam.zero_grad()
+        each.sum().backward()
+        adam.step()
+        return each.detach()
+
+    def _head(self) -> torch.Tensor | None:
+        return self.teachers.head if self.spec.head == "given" else None
+
+
+def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:
+    """How many members of the deepest students fit in half of the free memory, at least 1.
+
+    Raises
+    ------
+    InputError
+        If not even one does.
+    """
+    evaluations = 2 if spec.block == "midpoint" else 1
+    states = max(spec.depths) * (evaluations * (spec.hidden + 2 * spec.width) + spec.width)
+    readout = 8 * spec.vocabulary if spec.loss == "kl" else 0
+    each = spec.batch * (states + readout) * itemsize
+    fit = free_memory(device) // 2 // each
+    if fit < 1:
+        raise InputError(
+            f"batch {spec.batch} at depth {max(spec.depths)} needs {2 * each / 2**30:.1f} GiB free "
+            f"on {device}, which has {free_memory(device) / 2**30:.1f}: make the batch smaller"
+        )
+    return min(spec.members, fit)
+
+
+def free_memory(device: str) -> int:
+    """Free bytes on the device; on an Apple GPU, of the machine."""
+    if device.startswith("cuda"):
+        return torch.cuda.mem_get_info(device)[0]
+    if "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -1,0 +1,247 @@
+"""From a specification to a labelled result: train, test at logarithmic times, save, resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from companion import geometry
+from companion.runtime import InputError, Runtime, atomic, provenance
+from companion.toy import checkpoint as saved
+from companion.toy.engine import Engine
+from companion.toy.specification import Specification, specification
+
+DIMS = ("teacher", "temperature", "seed", "depth", "step")
+SAVE_EVERY = 60.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: steps done of all, seconds left, mean training loss at each depth."""
+
+    step: int
+    steps: int
+    seconds_left: float
+    losses: dict[int, float]
+    notice: str = ""
+
+
+def run_toy(
+    spec: Specification | str | Path,
+    runtime: Runtime | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> xr.Dataset:
+    """Train all students of a specification and test them at logarithmic times.
+
+    Parameters
+    ----------
+    spec : Specification, or the name or file of one
+        What to train.
+    runtime : Runtime, optional
+        Device and dtype, float32 by default. The seed is the specification's.
+    checkpoint : path, optional
+        File that keeps the state, written every minute and removed at the end.
+    resume : bool
+        Go on from `checkpoint`; from the beginning if there is none yet.
+    progress : callable, optional
+        Called with a `Progress` about once a second.
+
+    Returns
+    -------
+    xarray.Dataset
+        `test_loss`, `test_sem`, `train_loss` (teacher, temperature, seed, depth, step), in nats or
+        squared units; `entropy` (teacher, temperature) in nats; `diverged`; per layer of the
+        trained students `theta`, `theta_dh` (radians), and `update_correlation` by lag.
+
+    Raises
+    ------
+    InputError
+        If the specification, dtype or checkpoint does not fit.
+    """
+    spec = spec if isinstance(spec, Specification) else specification(spec)
+    runtime = runtime or Runtime.choose("auto", "float32", spec.seed)
+    path = Path(checkpoint) if checkpoint else None
+    group = _group(path, resume)
+    engine = Engine(spec, runtime, group)
+    record = _empty(spec)
+    if group is not None:
+        saved.load(engine, record, path)
+    _train(engine, record, path, progress or (lambda _: None))
+    result = _labelled(engine, record, runtime)
+    if path:
+        path.unlink(missing_ok=True)
+    return result
+
+
+def times(spec: Specification) -> np.ndarray:
+    """Steps after which the students are tested: 0, then logarithmically spaced to the last."""
+    spaced = np.geomspace(1, spec.steps, spec.times).round().astype(int)
+    return np.unique(np.concatenate([[0], spaced]))
+
+
+def save(result: xr.Dataset, path: str | Path) -> None:
+    """Write a result as NetCDF, atomically."""
+    with atomic(path) as temporary:
+        result.to_netcdf(temporary, engine="h5netcdf")
+
+
+def load(path: str | Path) -> xr.Dataset:
+    """Read a result of `save`."""
+    if not Path(path).is_file():
+        raise InputError(f"no toy result {str(path)!r}: make one with `companion toy`")
+    with xr.open_dataset(path, engine="h5netcdf") as file:
+        return file.load()
+
+
+def _group(path: Path | None, resume: bool) -> int | None:
+    if path is None or not path.exists():
+        return None
+    if not resume:
+        raise InputError(f"checkpoint {str(path)!r} exists: resume from it, or delete it")
+    return saved.group_of(path) or 1
+
+
+def _empty(spec: Specification) -> dict[str, np.ndarray]:
+    shape = (len(times(spec)), len(spec.depths), spec.members)
+    return {name: np.full(shape, np.nan) for name in ("test_loss", "test_sem", "train_loss")}
+
+
+def _train(engine: Engine, record: dict, path: Path | None, report: Callable) -> None:
+    spec, marks = engine.spec, {int(t): i for i, t in enumerate(times(engine.spec))}
+    began, first, spoke, wrote = time.monotonic(), engine.step, 0.0, time.monotonic()
+    report(Progress(engine.step, spec.steps, np.inf, {}, _notice(engine)))
+    if engine.step == 0:
+        _test(engine, record, 0)
+    with engine.workers():
+        while engine.step < spec.steps:
+            losses = engine.advance()
+            now = time.monotonic()
+            if engine.step in marks:
+                _write(engine, record["train_loss"], marks[engine.step], losses)
+                _test(engine, record, marks[engine.step])
+            if now - spoke > 1 or engine.step == spec.steps:
+                left = (now - began) / (engine.step - first) * (spec.steps - engine.step)
+                report(Progress(engine.step, spec.steps, left, _by_depth(engine, losses)))
+                spoke = now
+            if path and now - wrote > SAVE_EVERY:
+                saved.save(engine, record, path)
+                wrote = now
+
+
+def _notice(engine: Engine) -> str:
+    if engine.group >= engine.spec.members:
+        return ""
+    return (
+        f"memory for {engine.group} of {engine.spec.members} students of a depth at a time: "
+        "they are trained in groups"
+    )
+
+
+def _test(engine: Engine, record: dict, index: int) -> None:
+    test = engine.test()
+    record["test_loss"][index], record["test_sem"][index] = test.mean, test.sem
+
+
+def _write(engine: Engine, into: np.ndarray, index: int, losses: list[torch.Tensor]) -> None:
+    for (_, place), values in zip(engine.places(), losses, strict=True):
+        into[index][place] = values.double().cpu().numpy()
+
+
+def _by_depth(engine: Engine, losses: list[torch.Tensor]) -> dict[int, float]:
+    each: dict[int, list[float]] = {}
+    for stack, values in zip(engine.stacks, losses, strict=True):
+        each.setdefault(stack.ell, []).append(float(values.mean()))
+    return {ell: sum(values) / len(values) for ell, values in sorted(each.items())}
+
+
+def _labelled(engine: Engine, record: dict, runtime: Runtime) -> xr.Dataset:
+    spec = engine.spec
+    unit = "nats" if spec.loss == "kl" else "squared units per channel"
+    data = xr.Dataset(
+        {name: (DIMS, _axes(spec, np.moveaxis(v, 0, -1))) for name, v in record.items()},
+        coords=_coordinates(spec),
+        attrs=_attributes(engine, runtime),
+    )
+    for name in record:
+        data[name].attrs["units"] = unit
+    data["entropy"] = (("teacher", "temperature"), engine.entropy(), {"units": "nats"})
+    data["diverged"] = _diverged(data["test_loss"])
+    return data.merge(_paths(engine))
+
+
+def _axes(spec: Specification, values: np.ndarray) -> np.ndarray:
+    """(depth, member, ...) -> (teacher, temperature, seed, depth, ...)."""
+    shape = (len(spec.rho) * spec.teachers, len(spec.temperatures), spec.seeds)
+    return np.moveaxis(values.reshape(len(spec.depths), *shape, *values.shape[2:]), 0, 3)
+
+
+def _coordinates(spec: Specification) -> dict[str, Any]:
+    return {
+        "teacher": np.arange(len(spec.rho) * spec.teachers),
+        "rho": ("teacher", np.repeat(spec.rho, spec.teachers)),
+        "replicate": ("teacher", np.tile(np.arange(spec.teachers), len(spec.rho))),
+        "temperature": list(spec.temperatures),
+        "seed": np.arange(spec.seeds),
+        "depth": list(spec.depths),
+        "step": times(spec),
+    }
+
+
+def _attributes(engine: Engine, runtime: Runtime) -> dict[str, Any]:
+    stamp = provenance(runtime, engine.spec.to_dict())
+    return {
+        "name": engine.spec.name,
+        "specification": json.dumps(engine.spec.to_dict()),
+        "members_per_stack": engine.group,
+        "provenance": json.dumps(stamp),
+    }
+
+
+def _diverged(loss: xr.DataArray) -> xr.DataArray:
+    """Whether a student's loss stopped being finite or ended above where it began."""
+    last, first = loss.isel(step=-1), loss.isel(step=0)
+    bad = ~np.isfinite(last) | (last > first)
+    return bad.drop_vars("step", errors="ignore").assign_attrs(
+        long_name="loss not finite at the end, or above that of the untrained student"
+    )
+
+
+def _paths(engine: Engine) -> xr.Dataset:
+    """Geometry of the trained students by the code that serves language models."""
+    spec, deepest = engine.spec, max(engine.spec.depths)
+    shape = (len(spec.depths), spec.members, deepest)
+    means = {k: np.full(shape, np.nan) for k in ("theta", "theta_dh", "update_correlation")}
+    for stack, (depth, part) in engine.places():
+        if stack.ell > 1:
+            for name, values in _means(engine.hidden_states(stack)).items():
+                means[name][depth, part, : values.shape[1]] = values
+    axes = {"theta": "layer", "theta_dh": "layer", "update_correlation": "lag"}
+    units = {"theta": "rad", "theta_dh": "rad", "update_correlation": "1"}
+    return xr.Dataset(
+        {k: ((*DIMS[:4], axes[k]), _axes(spec, v), {"units": units[k]}) for k, v in means.items()},
+        coords={"layer": np.arange(deepest), "lag": np.arange(1, deepest + 1)},
+    )
+
+
+def _means(h: torch.Tensor) -> dict[str, np.ndarray]:
+    """Means over samples of h (member, layer, sample, m): each (member, layer or lag)."""
+    path = geometry.trajectory(h.transpose(0, 1).double())
+    ell = h.shape[1] - 1
+    correlation = [geometry.update_cosines(one).mean(0) for one in h]
+    lags = [[float(c.diagonal(lag).mean()) for lag in range(1, ell)] for c in correlation]
+    return {
+        "theta": path["theta"].mean(-1).T.cpu().numpy(),
+        "theta_dh": path["theta_dh"].mean(-1).T.cpu().numpy(),
+        "update_correlation": np.array(lags),
+    }

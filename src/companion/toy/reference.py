@@ -1,0 +1,118 @@
+"""The plain reference: torch modules, one student after another, the teacher recomputed for each.
+
+It shares only the draws with the engine. Tests hold the engine to it; the benchmark is measured
+against it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from companion.toy import draws
+from companion.toy.specification import Specification
+from companion.toy.students import Member, student_weights
+
+
+class Mlp(nn.Module):
+    """W2 relu(W1 rmsnorm(h) + b1)^2."""
+
+    def __init__(self, weights: draws.Weights, suffix: str = "") -> None:
+        super().__init__()
+        W1, b1, W2 = (weights[name + suffix] for name in ("W1", "b1", "W2"))
+        self.up = nn.Linear(*W1.shape)
+        self.down = nn.Linear(*W2.shape, bias=False)
+        self.up.weight.data, self.up.bias.data = W1.T.contiguous(), b1.clone()
+        self.down.weight.data = W2.T.contiguous()
+
+    def forward(self, h):
+        return self.down(F.relu(self.up(F.rms_norm(h, h.shape[-1:]))) ** 2)
+
+
+class Euler(nn.Module):
+    """h + mlp(h)."""
+
+    def __init__(self, weights: draws.Weights) -> None:
+        super().__init__()
+        self.mlp = Mlp(weights)
+
+    def forward(self, h):
+        return h + self.mlp(h)
+
+
+class Midpoint(nn.Module):
+    """h + mlp_2(h + mlp_1(h) / 2)."""
+
+    def __init__(self, weights: draws.Weights) -> None:
+        super().__init__()
+        self.first, self.second = Mlp(weights), Mlp(weights, "_mid")
+
+    def forward(self, h):
+        return h + self.second(h + 0.5 * self.first(h))
+
+
+class Network(nn.Module):
+    """Residual blocks between two normalisations, then a linear head if there is one."""
+
+    def __init__(self, blocks: list[nn.Module], head: torch.Tensor | None = None) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+        self.head = None if head is None else nn.Parameter(head.T.contiguous())
+
+    def forward(self, x):
+        h = self.blocks(F.rms_norm(x, x.shape[-1:]))
+        h = F.rms_norm(h, h.shape[-1:])
+        return h if self.head is None else F.linear(h, self.head)
+
+
+def build_teacher(spec: Specification, teacher: int, dtype: torch.dtype) -> Network:
+    """The residual teacher of that index, frozen."""
+    blocks, head = draws.teacher_weights(spec, teacher)
+    network = Network([Euler(w) for w in blocks], None if spec.head == "none" else head)
+    return network.to(dtype).requires_grad_(False)
+
+
+def build_student(
+    spec: Specification, ell: int, member: Member, teacher: Network, dtype: torch.dtype
+) -> Network:
+    """The untrained student `member` of depth `ell` (Euler or midpoint blocks)."""
+    weights = student_weights(spec, ell, member)
+    kind = {"euler": Euler, "midpoint": Midpoint}[spec.block]
+    head = weights[-1]["head"] if spec.head == "learned" else None
+    network = Network([kind(w) for w in weights[:ell]], head).to(dtype)
+    if spec.head == "given":
+        network.head = nn.Parameter(teacher.head.detach().clone(), requires_grad=False)
+    return network
+
+
+def loss(spec: Specification, member: Member, teacher: Network, student: Network, x):
+    """Mean loss of the student on the samples x (batch, m)."""
+    with torch.no_grad():
+        target = teacher(x)
+    if spec.loss == "mse":
+        return F.mse_loss(student(x), target)
+    tau = spec.temperatures[member.temperature]
+    log_q = F.log_softmax(student(x) / (tau if spec.head == "given" else 1), dim=-1)
+    log_p = F.log_softmax(target / tau, dim=-1)
+    return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
+
+
+def train(
+    spec: Specification, ell: int, member: Member, steps: int, dtype: torch.dtype = torch.float32
+) -> tuple[Network, torch.optim.Adam, list[float]]:
+    """Train one student for `steps`; the student, its Adam, and its training losses."""
+    teacher = build_teacher(spec, member.teacher, dtype)
+    student = build_student(spec, ell, member, teacher, dtype)
+    adam = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], lr=spec.lr)
+    history = []
+    for step in range(steps):
+        for group in adam.param_groups:
+            group["lr"] = spec.learning_rate(ell, step)
+        x = draws.inputs(spec, draws.TRAIN, step)[member.teacher].to(dtype)
+        value = loss(spec, member, teacher, student, x)
+        adam.zero_grad()
+        value.backward()
+        adam.step()
+        history.append(value.item())
+    return student, adam, history

@@ -1,0 +1,108 @@
+"""Teachers, all at once: one pass gives the targets of every temperature and student."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from companion.toy.blocks import mlp, rmsnorm
+from companion.toy.draws import Weights, teacher_weights
+from companion.toy.specification import Specification
+from companion.toy.students import Member, Stack
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the students learn from one batch, by teacher (and temperature).
+
+    x and state have shape (teacher, batch, m); p and log_p, for a softmax target, have shape
+    (teacher, temperature, batch, V), else None.
+    """
+
+    x: torch.Tensor
+    state: torch.Tensor
+    p: torch.Tensor | None = None
+    log_p: torch.Tensor | None = None
+
+    def entropy(self) -> torch.Tensor:
+        """Entropy of each target in nats, (teacher, temperature, batch)."""
+        return -(self.p * self.log_p).sum(-1)
+
+
+class Teachers:
+    """All teachers of a specification, ready to answer batches."""
+
+    def __init__(self, spec: Specification, device, dtype) -> None:
+        self.spec = spec
+        self.temperatures = torch.tensor(spec.temperatures, dtype=dtype, device=device)
+        if spec.teacher == "residual":
+            each = [teacher_weights(spec, t) for t in range(len(spec.rho) * spec.teachers)]
+            self.head = torch.stack([head for _, head in each]).to(device, dtype)
+            self.blocks: list[Weights] = [
+                {
+                    k: torch.stack([b[i][k] for b, _ in each]).to(device, dtype)
+                    for k in each[0][0][0]
+                }
+                for i in range(spec.teacher_depth)
+            ]
+
+    @torch.no_grad()
+    def answer(self, x: torch.Tensor) -> Targets:
+        """Targets for the inputs x (teacher, batch, m)."""
+        if self.spec.teacher == "parity":
+            return Targets(x, chains(x, self.spec.teacher_depth))
+        h = rmsnorm(x)
+        for block in self.blocks:
+            h = h + mlp(h, block)
+        state = rmsnorm(h)
+        if self.spec.loss == "mse":
+            return Targets(x, state)
+        logits = torch.bmm(state, self.head).unsqueeze(1)
+        log_p = (logits / self.temperatures[:, None, None]).log_softmax(-1)
+        return Targets(x, state, log_p.exp(), log_p)
+
+
+def chains(x: torch.Tensor, length: int) -> torch.Tensor:
+    r"""Running products of signs, in chains of `length` neighbouring coordinates.
+
+    .. math:: y_k = \prod_{j \le k} x_j
+
+    A block is of degree 2 in its input, so a product of k signs needs at least log2(k) blocks in
+    sequence, and each link is learned once the one before is there.
+    """
+    return x.unflatten(-1, (-1, length)).cumprod(-1).flatten(-2)
+
+
+def losses(stack: Stack, targets: Targets, head: torch.Tensor | None = None) -> torch.Tensor:
+    """Loss of each sample, (member, batch): KL(target, student) in nats, or squared error over m.
+
+    Parameters
+    ----------
+    stack : Stack
+        Students.
+    targets : Targets
+        Answers of all teachers on the batch.
+    head : torch.Tensor, optional
+        The teachers' heads (teacher, m, V), where the students are given theirs.
+    """
+    teacher, temperature = _addresses(stack.members, targets.x.device)
+    final = stack.final(targets.x[teacher])
+    if targets.p is None:
+        return (final - targets.state[teacher]).square().mean(-1)
+    p, log_p = targets.p[teacher, temperature], targets.log_p[teacher, temperature]
+    log_q = _log_q(stack, final, head, teacher, temperature)
+    return (p * log_p).sum(-1) - (p * log_q).sum(-1)
+
+
+def _log_q(stack: Stack, final, head, teacher, temperature) -> torch.Tensor:
+    if stack.spec.head == "learned":
+        return torch.bmm(final, stack.weights[-1]["head"]).log_softmax(-1)
+    tau = torch.tensor(stack.spec.temperatures, dtype=final.dtype, device=final.device)
+    return (torch.bmm(final, head[teacher]) / tau[temperature][:, None, None]).log_softmax(-1)
+
+
+def _addresses(members: list[Member], device) -> tuple[torch.Tensor, torch.Tensor]:
+    teacher = torch.tensor([member.teacher for member in members], device=device)
+    temperature = torch.tensor([member.temperature for member in members], device=device)
+    return teacher, temperature

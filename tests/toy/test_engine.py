@@ -1,0 +1,189 @@
+"""The engine equals the plain reference, resumes to the bit, and survives what goes wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from companion.runtime import InputError, Runtime
+from companion.toy import Specification, reference, run_toy
+from companion.toy.engine import Engine, members_that_fit
+
+STEPS = 5
+VARIANTS = {
+    "learned head": {},
+    "given head": {"head": "given", "lr_depth": 16, "decay_from": 0.2},
+    "two seeds": {"seeds": 2, "rho": [0.5]},
+    "mse": {"loss": "mse", "head": "none", "temperatures": [1.0]},
+    "midpoint": {"loss": "mse", "head": "none", "temperatures": [1.0], "block": "midpoint"},
+}
+
+
+def engine_weights(engine: Engine, ell: int, index: int) -> list[torch.Tensor]:
+    """Weights, then Adam's averages, of one student, in the order of the plain modules."""
+    stack, adam = next(
+        (s, a) for s, a in zip(engine.stacks, engine.optimizers, strict=True) if s.ell == ell
+    )
+    names = ["W1", "b1", "W2", "W1_mid", "b1_mid", "W2_mid", "head"]
+    ordered = [block[name] for block in stack.weights for name in names if name in block]
+    average = [adam.state[w][key][index] for w in ordered for key in ("exp_avg", "exp_avg_sq")]
+    return [w[index].detach() for w in ordered] + average
+
+
+def plain_weights(student: torch.nn.Module, adam: torch.optim.Adam) -> list[torch.Tensor]:
+    """The same of a plain student; linear layers keep the transposed matrix."""
+    by_name = dict(student.named_parameters())
+    heads = [name for name in by_name if name == "head"]
+    names = [name for name in by_name if name != "head"] + heads
+    ordered = [by_name[name] for name in names if by_name[name].requires_grad]
+    average = [adam.state[w][key] for w in ordered for key in ("exp_avg", "exp_avg_sq")]
+    return [t.detach().mT if t.dim() == 2 else t.detach() for t in [*ordered, *average]]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_engine_equals_plain_reference_with_adam_state(small, exact, variant):
+    spec = Specification(**small | VARIANTS[variant])
+    engine = Engine(spec, exact)
+    batched = [engine.advance() for _ in range(STEPS)]
+    for stack_index, stack in enumerate(engine.stacks):
+        for i, member in enumerate(stack.members):
+            plain = reference.train(spec, stack.ell, member, STEPS, torch.float64)
+            student, adam, history = plain
+            ours = [float(losses[stack_index][i]) for losses in batched]
+            np.testing.assert_allclose(ours, history, rtol=1e-10, atol=1e-14)
+            mine = engine_weights(engine, stack.ell, i)
+            for a, b in zip(mine, plain_weights(student, adam), strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+
+
+def test_float32_engine_equals_float32_reference(spec):
+    engine = Engine(spec, Runtime.choose("cpu", "float32"))
+    batched = [engine.advance() for _ in range(STEPS)]
+    _, _, history = reference.train(spec, 4, engine.stacks[0].members[3], STEPS)
+    np.testing.assert_allclose([float(b[0][3]) for b in batched], history, rtol=2e-5)
+
+
+def test_number_of_workers_changes_no_bit(spec, exact):
+    alone = run_toy(spec, exact)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        together = run_toy(spec, exact)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert alone.identical(together.assign_attrs(alone.attrs))
+
+
+def test_groups_of_members_change_only_rounding(spec, exact):
+    whole, split = Engine(spec, exact), Engine(spec, exact, group=3)
+    for _ in range(3):
+        whole.advance(), split.advance()
+    np.testing.assert_allclose(whole.test().mean, split.test().mean, rtol=1e-10)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(step):
+    def report(progress):
+        if progress.step >= step:
+            raise Stopped
+
+    return report
+
+
+def test_resume_is_bit_identical(spec, exact, tmp_path, monkeypatch):
+    monkeypatch.setattr("companion.toy.experiment.SAVE_EVERY", 0.0)
+    ticks = iter(range(10**6))
+    monkeypatch.setattr("companion.toy.experiment.time.monotonic", lambda: 2.0 * next(ticks))
+    path = tmp_path / "toy.checkpoint"
+    for step in (3, 7):
+        with pytest.raises(Stopped):
+            run_toy(spec, exact, checkpoint=path, resume=True, progress=stop_at(step))
+        assert path.exists()
+    resumed = run_toy(spec, exact, checkpoint=path, resume=True)
+    straight = run_toy(spec, exact)
+    assert resumed.identical(straight.assign_attrs(resumed.attrs))
+    assert not path.exists()
+
+
+@pytest.fixture
+def checkpoint(spec, exact, tmp_path):
+    from companion.toy import checkpoint as saved
+    from companion.toy.experiment import _empty
+
+    engine = Engine(spec, exact)
+    engine.advance()
+    saved.save(engine, _empty(spec), tmp_path / "c")
+    return tmp_path / "c"
+
+
+def test_existing_checkpoint_is_not_overwritten(spec, exact, checkpoint):
+    with pytest.raises(InputError, match="exists"):
+        run_toy(spec, exact, checkpoint=checkpoint)
+
+
+def test_another_specification_is_refused(spec, exact, checkpoint):
+    other = dataclasses.replace(spec, lr=1e-4)
+    with pytest.raises(InputError, match="specification: lr is 0"):
+        run_toy(other, exact, checkpoint=checkpoint, resume=True)
+
+
+def test_corrupt_checkpoint_is_kept_aside(spec, exact, checkpoint):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-40])
+    with pytest.raises(InputError, match="corrupt"):
+        run_toy(spec, exact, checkpoint=checkpoint, resume=True)
+    assert checkpoint.with_name("c.corrupt").exists()
+
+
+def test_one_diverged_student_is_reported_and_the_others_go_on(spec, exact, monkeypatch):
+    normal = Engine._train
+
+    def poisoned(self, stack, adam, targets):
+        if stack.ell == 2 and self.step == 2:
+            with torch.no_grad():
+                stack.weights[0]["W1"][1] = torch.nan
+        return normal(self, stack, adam, targets)
+
+    clean = run_toy(spec, exact)
+    monkeypatch.setattr(Engine, "_train", poisoned)
+    result = run_toy(spec, exact)
+    bad = result["diverged"]
+    assert int(bad.sum()) == 1
+    assert bool(bad.isel(teacher=0, temperature=1).sel(depth=2))
+    for ell in (1, 4):
+        assert result["test_loss"].sel(depth=ell).identical(clean["test_loss"].sel(depth=ell))
+
+
+def test_too_little_memory_splits_or_refuses(spec, monkeypatch):
+    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 60_000)
+    assert 1 <= members_that_fit(spec, "cpu", 4) < spec.members
+    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 1000)
+    with pytest.raises(InputError, match="batch 16"):
+        members_that_fit(spec, "cpu", 4)
+
+
+def test_split_gives_notice(spec, exact, monkeypatch):
+    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 120_000)
+    notices = []
+    run_toy(spec, exact, progress=lambda p: notices.append(p.notice))
+    assert "trained in groups" in notices[0]
+
+
+def test_half_precision_is_refused(spec):
+    with pytest.raises(InputError, match="float32 or float64"):
+        run_toy(spec, Runtime.choose("cpu", "bfloat16"))
+
+
+@pytest.mark.gpu
+def test_gpu_equals_cpu_within_rounding(spec):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    engine = Engine(spec, Runtime.choose("cuda", "float64"))
+    host = Engine(spec, Runtime.choose("cpu", "float64"))
+    assert engine.teachers.head.device.type == "cuda"
+    torch.testing.assert_close(engine.teachers.head.cpu(), host.teachers.head)
+    assert np.all(np.isfinite([float(loss.mean()) for loss in engine.advance()]))
