@@ -8,7 +8,7 @@ from __future__ import annotations
 
 INK = "#7a7a7a"
 GRID = "#9a9a9a55"
-PAGE_BACKGROUNDS = ("#ffffff", "#14181e")
+PAGE_BACKGROUNDS = ("#ffffff", "#121212")
 FAMILY_PALETTE = (
     "#0072b2",  # blue
     "#d55e00",  # vermilion
