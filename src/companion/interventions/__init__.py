@@ -13,7 +13,9 @@ from companion.interventions.ablation import (
 from companion.interventions.blocks import KINDS, intervene, places
 from companion.interventions.encoding import ROLES, Encoded, encode
 from companion.interventions.facts import Fact, load_facts, packaged_facts
+from companion.interventions.findings import middle, middle_cost
 from companion.interventions.passage import Passage, record, resume
+from companion.interventions.several import ablate_each
 from companion.interventions.tracing import Tracing, embedding_std, save, trace
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Passage",
     "Tracing",
     "ablate",
+    "ablate_each",
     "by_documents",
     "embedding_std",
     "encode",
@@ -31,6 +34,8 @@ __all__ = [
     "intervene",
     "load_facts",
     "loss_change",
+    "middle",
+    "middle_cost",
     "packaged_facts",
     "places",
     "record",

@@ -141,7 +141,8 @@ def _dataset(model, kinds, plan, names, counts, sums) -> xr.Dataset:
         "tokens": ("document", counts, {"units": "predicted tokens"}),
     }
     stamp = provenance(model.runtime, {"model": model.name, "kinds": list(kinds)})
-    attrs = {"model": model.name, "ell": model.ell, "provenance": json.dumps(stamp)}
+    attrs = {"model": model.name, "ell": model.ell, "corpus": "tokens given"}
+    attrs["provenance"] = json.dumps(stamp)
     return xr.Dataset(variables, attrs=attrs)
 
 
@@ -199,3 +200,14 @@ def by_documents(
     values = statistic(resampled(dataset, generator, draws))
     name = "document bootstrap"
     return percentile(values, float(statistic(1.0)), level=level, method=name)
+
+
+def profiles(
+    dataset: xr.Dataset, generator: np.random.Generator, *, draws: int = 500, level: float = 0.95
+) -> xr.Dataset:
+    """`estimate`, `low`, `high` (kind, layer) of the loss change, bootstrapped over documents."""
+    changes = loss_change(dataset, resampled(dataset, generator, draws))
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = (changes.quantile(tail, "draw").drop_vars("quantile") for tail in tails)
+    variables = {"estimate": loss_change(dataset), "low": low, "high": high}
+    return xr.Dataset(variables, attrs=dataset.attrs)

@@ -71,6 +71,19 @@ def places(kind: str, ell: int) -> range:
     return range(ell - 1 if kind in _NEEDS_NEXT else ell)
 
 
+def rules(kind: str, layer: int, ell: int) -> dict[int, Rule]:
+    """What stands in place of which blocks: a function of the state and of `run(block, state)`.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown or cannot be done at that layer.
+    """
+    if layer not in places(kind, ell):
+        raise InputError(f"{kind} has no block {layer}: use 0..{places(kind, ell)[-1]}")
+    return _RULES[kind](layer, ell)
+
+
 @contextmanager
 def intervene(
     model: Model, kind: str, layer: int, passage: Passage | None = None
@@ -104,15 +117,12 @@ def intervene(
         (sliding and full) would change places without a `passage`; within the `with`, if the
         model runs with a cache.
     """
-    ell = model.ell
-    if layer not in places(kind, ell):
-        raise InputError(f"{kind} has no block {layer}: use 0..{places(kind, ell)[-1]}")
+    changed = rules(kind, layer, model.ell)
     if passage is None:
         _refuse_mixed(model, kind, layer)
-    rules = _RULES[kind](layer, ell)
     own = [block.forward for block in model.blocks]
     pattern = passage or peek(model)
-    forwards = {place: _ruled(rule, own, pattern, passage) for place, rule in rules.items()}
+    forwards = {place: _ruled(rule, own, pattern, passage) for place, rule in changed.items()}
     with replaced(model, forwards):
         yield
 

@@ -1,0 +1,197 @@
+"""Figures of disturbed blocks and of causal tracing.
+
+Floor 3. Each function takes datasets of `companion.interventions` and an Axes, and returns the
+Axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from companion.interventions import KINDS, ROLES
+from companion.interventions.ablation import profiles
+from companion.interventions.findings import cost, ratio
+from companion.interventions.recovery import recovered
+from companion.plotting import theme
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+COLOURS = dict(zip(KINDS, theme.FAMILY_PALETTE, strict=False))
+LOSS = "rise of the loss (nats per token)"
+
+
+def by_layer(
+    dataset: xr.Dataset,
+    generator: np.random.Generator,
+    ax: Axes | None = None,
+    kinds: Sequence[str] = KINDS,
+) -> Axes:
+    """Rise of the loss against the disturbed block, a line per kind, 95 % bands over documents."""
+    ax = ax or plt.gca()
+    found = profiles(dataset, generator)
+    for kind in kinds:
+        one = found.sel(kind=kind)
+        ax.plot(one.layer, one.estimate, "o-", markersize=4, color=COLOURS[kind], label=kind)
+        ax.fill_between(one.layer, one.low, one.high, color=COLOURS[kind], alpha=0.2, linewidth=0)
+    ax.set_yscale("asinh", linear_width=0.02)
+    ax.axhline(0, color=theme.INK, linewidth=0.8)
+    ax.set(xlabel="disturbed block $l$", ylabel=LOSS)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    return ax
+
+
+def across(
+    datasets: Mapping[str, xr.Dataset],
+    kind: str,
+    generator: np.random.Generator,
+    ax: Axes | None = None,
+) -> Axes:
+    """Rise of the loss against relative depth, a line per model coloured by its depth."""
+    ax = ax or plt.gca()
+    for colour, (name, dataset) in zip(
+        theme.depth_palette(len(datasets)), datasets.items(), strict=True
+    ):
+        one = profiles(dataset, generator).sel(kind=kind).dropna("layer")
+        place = (one.layer + 0.5 + (kind in ("swap", "parallel")) / 2) / dataset.attrs["ell"]
+        ax.plot(place, one.estimate, "o-", markersize=4, color=colour, label=name)
+        ax.fill_between(place, one.low, one.high, color=colour, alpha=0.2, linewidth=0)
+    ax.axvspan(0.25, 0.75, color=theme.INK, alpha=0.1, linewidth=0)
+    ax.axhline(0, color=theme.INK, linewidth=0.8)
+    ax.set_yscale("asinh", linear_width=0.02)
+    ax.set(xlabel="relative depth", ylabel=LOSS, title=kind, xlim=(0, 1))
+    ax.legend()
+    return ax
+
+
+def against_depth(
+    datasets: Mapping[str, xr.Dataset],
+    generator: np.random.Generator,
+    ax: Axes | None = None,
+    kinds: Sequence[str] = ("skip", "swap"),
+) -> Axes:
+    """Mean cost at the middle against the number of blocks, log-log, with guides of slope -1, -2.
+
+    Costs that are not positive have no place on a logarithmic axis and are named in the title.
+    """
+    ax = ax or plt.gca()
+    depths = np.array([dataset.attrs["ell"] for dataset in datasets.values()])
+    below = []
+    for kind in kinds:
+        costs = np.array([[*cost(d, kind, generator)] for d in datasets.values()])
+        good = costs[:, 0] > 0
+        below += [f"{kind} at {ell}" for ell in depths[~good]]
+        middle, low, high = costs[good].T
+        reach = np.abs([middle - np.maximum(low, middle / 1e3), high - middle])
+        style = {"fmt": "o-", "color": COLOURS[kind], "capsize": 3, "label": kind}
+        ax.errorbar(depths[good], middle, yerr=reach, **style)
+        if kind == kinds[0] and good.any():
+            _guides(ax, depths[good], middle[0])
+    ax.set(xscale="log", yscale="log", xlabel=r"blocks $\ell$", ylabel=LOSS)
+    ax.set_title(f"not above zero: {', '.join(below)}" if below else "")
+    ax.set_xticks(depths, [str(ell) for ell in depths])
+    ax.minorticks_off()
+    ax.legend()
+    return ax
+
+
+def _guides(ax: Axes, depths: np.ndarray, start: float) -> None:
+    for slope, style in ((-1, ":"), (-2, "--")):
+        values = start * (depths / depths[0]) ** float(slope)
+        ax.plot(depths, values, style, color=theme.INK, label=f"slope {slope}")
+
+
+def ratios(
+    datasets: Mapping[str, xr.Dataset],
+    controls: pd.DataFrame,
+    generator: np.random.Generator,
+    ax: Axes | None = None,
+) -> Axes:
+    """Swap / skip against average / skip: controls as crosses, models with 95 % intervals."""
+    ax = ax or plt.gca()
+    for name, row in controls.iterrows():
+        place = row["swap / skip"], row["average / skip"]
+        ax.plot(*place, "x", color=theme.INK, markersize=9)
+        ax.annotate(str(name), place, xytext=(8, 4), textcoords="offset points", color=theme.INK)
+    colours = theme.depth_palette(len(datasets))
+    for colour, (name, dataset) in zip(colours, datasets.items(), strict=True):
+        across, up = (ratio(dataset, kind, generator) for kind in ("swap", "average"))
+        reach = [np.abs([[i.estimate - i.low], [i.high - i.estimate]]) for i in (across, up)]
+        style = {"fmt": "o", "color": colour, "capsize": 3, "label": name}
+        ax.errorbar(across.estimate, up.estimate, xerr=reach[0], yerr=reach[1], **style)
+    ax.axvline(1, color=theme.INK, linestyle=":")
+    ax.axhline(0.75, color=theme.INK, linestyle=":")
+    ax.set(xlabel="swap / skip", ylabel="average / skip")
+    ax.legend()
+    return ax
+
+
+def knowledge(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Probability of each target, clean and for every draw of noise; unknown facts in grey."""
+    ax = ax or plt.gca()
+    order = np.argsort(dataset.probability_clean.values)
+    for height, index in enumerate(order):
+        one = dataset.isel(prompt=index)
+        colour = theme.FAMILY_PALETTE[0] if one.known else theme.INK
+        draws = one.probability_corrupted.values
+        ax.plot(draws, np.full(len(draws), height), "|", color=colour, markersize=9)
+        ax.plot(float(one.probability_clean), height, "o", color=colour)
+    names = [_name(dataset.isel(prompt=index)) for index in order]
+    ax.set_yticks(range(len(order)), names, fontsize=8)
+    ax.plot([], [], "o", color=theme.FAMILY_PALETTE[0], label="clean, known")
+    ax.plot([], [], "o", color=theme.INK, label="clean, not known")
+    ax.plot([], [], "|", color=theme.INK, markersize=9, label="subject corrupted")
+    ax.set(xscale="log", xlabel="probability of the target")
+    ax.legend(loc="lower right", fontsize=8)
+    return ax
+
+
+def _name(fact: xr.Dataset) -> str:
+    text = f"{fact.prompt.values} → {fact.target.values}"
+    return text.replace("\n", "⏎").replace("$", r"\$")
+
+
+def restored(dataset: xr.Dataset, index: int, ax: Axes | None = None) -> Axes:
+    """Mean probability of one fact's target with the state at (layer, token) restored."""
+    ax = ax or plt.gca()
+    one = dataset.isel(prompt=index).dropna("token", how="all", subset=["probability"])
+    grid = one.probability.mean("noise").transpose("token", "layer")
+    image = ax.imshow(grid, aspect="auto", cmap="cividis", interpolation="nearest")
+    ax.figure.colorbar(image, ax=ax, label="probability")
+    marks = np.where(np.isin(one.role, ("subject", "end of subject")), "*", "")
+    labels = [_token(text) + mark for text, mark in zip(one.token_text.values, marks, strict=True)]
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set(xlabel="restored layer of $h$")
+    ax.set_title(_name(one) + ("" if one.known else " (not known)"), fontsize=9)
+    ax.grid(False)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def _token(text: object) -> str:
+    return str(text).replace("\n", "⏎").replace(" ", "·").replace("$", r"\$")
+
+
+def by_role(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Share of the lost probability that a restored state brings back, by role of the token.
+
+    Mean over known facts; bands are 95 % intervals over facts (Student's t).
+    """
+    ax = ax or plt.gca()
+    found = recovered(dataset)
+    for colour, role in zip(theme.FAMILY_PALETTE, ROLES[1:], strict=False):
+        one = found.sel(role=role)
+        ax.plot(one.layer, one.estimate, "o-", markersize=4, color=colour, label=role)
+        ax.fill_between(one.layer, one.low, one.high, color=colour, alpha=0.2, linewidth=0)
+    ax.axhline(0, color=theme.INK, linewidth=0.8)
+    ax.set(xlabel="restored layer of $h$", ylabel="share recovered")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    return ax
