@@ -1,0 +1,30 @@
+"""Fitting of loss laws in width, depth and data, with every uncertainty worth having. Floor 2."""
+
+from companion.scaling.checks import correlation, describe_data, outliers
+from companion.scaling.fitting import fit
+from companion.scaling.laws import LAWS, ScalingLaw, Term, get_law
+from companion.scaling.methods import METHODS, quantify
+from companion.scaling.profile import Profile, profile, profile_pair
+from companion.scaling.resampling import Draws, bootstrap, jackknife
+from companion.scaling.result import Certificate, FitResult
+
+__all__ = [
+    "LAWS",
+    "METHODS",
+    "Certificate",
+    "Draws",
+    "FitResult",
+    "Profile",
+    "ScalingLaw",
+    "Term",
+    "bootstrap",
+    "correlation",
+    "describe_data",
+    "fit",
+    "get_law",
+    "jackknife",
+    "outliers",
+    "profile",
+    "profile_pair",
+    "quantify",
+]

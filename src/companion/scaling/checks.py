@@ -1,0 +1,97 @@
+"""Can these rows identify this law at all? Refusals and stated warnings before a fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from companion.runtime import InputError
+from companion.scaling.laws import ScalingLaw
+
+DISTINCT = 3
+
+
+def check_table(table, law: ScalingLaw) -> tuple[str, ...]:
+    """Refuse a table that cannot identify `law`; warn where it barely can.
+
+    A power term and a constant need three distinct values of a variable: two leave the exponent
+    free. Each (m, ell) shape counts once, however many rows it has.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, rows are fewer than parameters plus one, or a variable has fewer
+        than three distinct values.
+    """
+    absent = [v for v in law.variables if v not in table]
+    if absent:
+        raise InputError(f"law {law.name} needs column {', '.join(absent)}: the table has none")
+    p = len(law.parameters)
+    if len(table) <= p:
+        raise InputError(f"{len(table)} rows cannot fit the {p} parameters of law {law.name}")
+    for v in law.variables:
+        values = np.unique(np.asarray(table[v], float))
+        if len(values) < DISTINCT:
+            raise InputError(
+                f"law {law.name} cannot be identified: {v} takes {len(values)} distinct "
+                f"value{'s' * (len(values) > 1)} ({', '.join(f'{x:g}' for x in values)}), "
+                f"at least {DISTINCT} are needed"
+            )
+    _check_shift(table, law)
+    return _warnings(table, law)
+
+
+def _check_shift(table, law: ScalingLaw) -> None:
+    for v, shift in law.shift:
+        smallest = float(np.min(table[v]))
+        if not isinstance(shift, str) and smallest <= shift:
+            raise InputError(f"law {law.name} needs {v} above {shift:g}, a row has {smallest:g}")
+
+
+def _warnings(table, law: ScalingLaw) -> tuple[str, ...]:
+    found = []
+    if {"m", "ell"} <= set(law.variables):
+        r = correlation(table)
+        if abs(r) > 0.9:
+            found.append(
+                f"ln m and ln ell are correlated ({r:.2f}): width and depth are hard to tell apart"
+            )
+        shapes = len({*zip(table["m"], table["ell"], strict=True)})
+        if shapes <= len(law.parameters):
+            found.append(f"only {shapes} distinct (m, ell) shapes for this law")
+    return tuple(found)
+
+
+def correlation(table, a: str = "m", b: str = "ell") -> float:
+    """Correlation of ln a and ln b over the rows."""
+    return float(np.corrcoef(np.log(table[a]), np.log(table[b]))[0, 1])
+
+
+def describe_data(table) -> dict[str, float]:
+    """Rows, shapes, spans and collinearity of a table: what it could tell at best.
+
+    `inflation` is the variance inflation factor 1/(1 - r^2) of m against ell.
+    """
+    r = correlation(table)
+    shapes = {*zip(table["m"], table["ell"], strict=True)}
+    spans = {f"span_{v}": float(np.max(table[v]) / np.min(table[v])) for v in ("m", "ell", "D")}
+    aspect = np.asarray(table["m"]) / np.asarray(table["ell"])
+    return {
+        "rows": len(table),
+        "shapes": len(shapes),
+        **spans,
+        "span_aspect": float(aspect.max() / aspect.min()),
+        "correlation": r,
+        "inflation": 1 / (1 - r * r),
+    }
+
+
+def outliers(result, threshold: float = 4.0):
+    """Rows whose log residual is beyond `threshold` robust standard deviations, worst first.
+
+    They are reported, never dropped. The scale is 1.4826 times the median absolute residual.
+    """
+    r = result.residuals
+    scale = 1.4826 * np.median(np.abs(r - np.median(r)))
+    far = np.flatnonzero(np.abs(r) > threshold * scale)
+    order = far[np.argsort(-np.abs(r[far]))]
+    return result.table.iloc[order].assign(residual=r[order], deviations=r[order] / scale)
