@@ -2,6 +2,16 @@
 
 from companion.models.anatomy import Model
 from companion.models.load import ladder_models, load_model
+from companion.models.parts import Parts, find_parts
 from companion.models.stream import Stream, capture, replay_last_block
 
-__all__ = ["Model", "Stream", "capture", "ladder_models", "load_model", "replay_last_block"]
+__all__ = [
+    "Model",
+    "Parts",
+    "Stream",
+    "capture",
+    "find_parts",
+    "ladder_models",
+    "load_model",
+    "replay_last_block",
+]

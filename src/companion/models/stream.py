@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.models.anatomy import Model
+from companion.models.parts import Parts, first_tensor
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,17 @@ class Stream:
         h[0] what enters the first block, h[l] what leaves block l; raw, in the model's dtype.
     arguments, keywords : tuple, dict
         How the last block was called, but for the states: masks, positions, rotary embeddings.
+    part_norms : Tensor, shape (2, ell, B, T)
+        Lengths of the attention and the feed-forward part of each update, where asked for.
     """
 
     h: Tensor
     arguments: tuple
     keywords: dict[str, Any]
+    part_norms: Tensor
 
 
-def capture(model: Model, tokens: Tensor) -> Stream:
+def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
     """Run `model` on tokens (B, T) and keep every state; copied, so in-place blocks do no harm.
 
     h_0 is the embedding output as the first block gets it; h_ell leaves the last block before any
@@ -38,6 +42,7 @@ def capture(model: Model, tokens: Tensor) -> Stream:
     """
     shape = (model.ell + 1, *tokens.shape, model.m)
     h = torch.empty(shape, dtype=model.dtype, device=model.device)
+    part_norms = torch.zeros((2, model.ell, *tokens.shape) if parts else 0, device=model.device)
     call: dict[str, Any] = {}
 
     def enter(layer: int) -> Callable:
@@ -48,15 +53,25 @@ def capture(model: Model, tokens: Tensor) -> Stream:
         return keep
 
     def leave(block: nn.Module, args: tuple, output: Any) -> None:
-        h[-1].copy_(states_of(output))
+        h[-1].copy_(first_tensor(output))
+
+    def measure(where: Tensor, factor: float) -> Callable:
+        def keep(module: nn.Module, args: tuple, output: Any) -> None:
+            lengths = torch.linalg.vector_norm(first_tensor(output), dim=-1, dtype=torch.float32)
+            where.copy_(factor * lengths.reshape(where.shape))
+
+        return keep
 
     with ExitStack() as hooks, torch.no_grad():
         for layer, block in enumerate(model.blocks):
             hook = block.register_forward_pre_hook(enter(layer), with_kwargs=True)
             hooks.callback(hook.remove)
+            for part, name in enumerate(parts.names if parts else ()):
+                keep = measure(part_norms[part, layer], parts.factor)
+                hooks.callback(getattr(block, name).register_forward_hook(keep).remove)
         hooks.callback(model.blocks[-1].register_forward_hook(leave).remove)
         model.states(tokens)
-    return Stream(h, call["arguments"], call["keywords"])
+    return Stream(h, call["arguments"], call["keywords"], part_norms)
 
 
 def replay_last_block(model: Model, stream: Stream, states: Tensor) -> Tensor:
@@ -66,15 +81,10 @@ def replay_last_block(model: Model, stream: Stream, states: Tensor) -> Tensor:
     h_{ell-1} it gives h_ell again.
     """
     keywords = dict(stream.keywords)
-    if not stream.arguments and "hidden_states" in keywords:
+    if "hidden_states" in keywords:
         keywords["hidden_states"] = states
-        return states_of(model.blocks[-1](**keywords))
-    return states_of(model.blocks[-1](states, *stream.arguments, **keywords))
-
-
-def states_of(output: Any) -> Tensor:
-    """The hidden states in what a block returns: a tensor, or the first of a tuple."""
-    return output if isinstance(output, Tensor) else output[0]
+        return first_tensor(model.blocks[-1](**keywords))
+    return first_tensor(model.blocks[-1](states, *stream.arguments, **keywords))
 
 
 def _split(args: tuple, kwargs: dict) -> tuple[Tensor, tuple, dict]:

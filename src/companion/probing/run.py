@@ -14,12 +14,12 @@ import numpy as np
 import torch
 import xarray as xr
 
-from companion.models import Model, load_model
+from companion.models import Model, find_parts, load_model
 from companion.probing import dataset as files
 from companion.probing.certificate import certify
 from companion.probing.lens import reduce_logits
 from companion.probing.measure import path_values
-from companion.probing.quantities import GEOMETRY
+from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
 from companion.probing.source import Shard, Source, blocks_at_once, open_source
 from companion.probing.state import CLUSTERS, Batch, State
@@ -112,10 +112,12 @@ def _begin(
     if at_once is not None and at_once < 1:
         raise InputError(f"batch size {at_once} is out of range: use at least 1 block")
     device = "cpu" if model.device.type == "mps" else str(model.device)
-    state = State.empty(settings.quantities, model.ell, device)
+    parts = find_parts(model)
+    quantities = settings.quantities + (PARTS if parts else ())
+    state = State.empty(quantities, model.ell, device)
     at_once = at_once or blocks_at_once(model, source.facts["length"])
     reduce = torch.compile(reduce_logits, dynamic=True) if fuse else reduce_logits
-    return Sweep(model, source, settings, shard, state, at_once, reduce)
+    return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
 
 
 def _identity(sweep: Sweep) -> dict[str, Any]:

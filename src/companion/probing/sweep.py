@@ -10,9 +10,10 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from companion.models import Model, capture
+from companion.models import Model, Parts, capture
 from companion.probing.lens import lens_values, reduce_logits
 from companion.probing.measure import groups_of, path_values, widen
+from companion.probing.quantities import PARTS
 from companion.probing.settings import Settings
 from companion.probing.source import Item, Shard, Source, chosen_of, clusters_of
 from companion.probing.state import Batch, State
@@ -33,6 +34,7 @@ class Sweep:
     shard: Shard
     state: State
     at_once: int
+    parts: Parts | None = None
     reduce: Callable = reduce_logits
     next_block: int = 0
     blocks: int = 0
@@ -41,7 +43,7 @@ class Sweep:
     def measure(self, items: list[Item]) -> Batch:
         """All values of a batch of blocks."""
         tokens = torch.stack([torch.from_numpy(item.tokens) for item in items])
-        stream = capture(self.model, tokens)
+        stream = capture(self.model, tokens, self.parts)
         device = self.state.distribution.squares.device
         norms = torch.stack([widen(h).norm(dim=-1) for h in stream.h]).to(device)
         self._check_finite(norms, items)
@@ -50,6 +52,9 @@ class Sweep:
         h = self._published(stream.h) if self.settings.paper_compat else stream.h
         compat = self.settings.paper_compat
         values, correlation = path_values(h.flatten(1, 2), group, cluster, compat)
+        if self.parts:
+            lengths = stream.part_norms.flatten(2).to(device)
+            values |= {q.name: x for q, x in zip(PARTS, lengths, strict=True)}
         if self.settings.lens != "none":
             seed = self.model.runtime.seed
             chosen = chosen_of(items, self.settings.lens_fraction, seed)
