@@ -1,0 +1,173 @@
+"""Figures of the path through the layers: angles, correlations of updates, rotation against depth.
+
+Floor 3. Each function takes datasets of `companion.probing` and an Axes, and returns the Axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from companion.plotting import theme
+from companion.plotting.probing import LABELS, depth_colours, line
+from companion.probing.summaries import middle_layers, middle_mean, profile
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def spread(dataset: xr.Dataset, quantity: str, ax: Axes | None = None, **style) -> Axes:
+    """Median of a quantity by layer, with the middle half and the middle nine tenths of tokens."""
+    ax = ax or plt.gca()
+    known = np.flatnonzero(np.isfinite(profile(dataset, quantity)))
+    values = {
+        name: profile(dataset, quantity, name)[known] for name in ("q05", "q25", "q75", "q95")
+    }
+    style = {"color": theme.FAMILY_PALETTE[0], "marker": "o", "markersize": 4} | style
+    ax.plot(known, profile(dataset, quantity, "q50")[known], **style)
+    for low, high, alpha in (("q05", "q95", 0.15), ("q25", "q75", 0.3)):
+        ax.fill_between(
+            known, values[low], values[high], color=style["color"], alpha=alpha, linewidth=0
+        )
+    ax.set(xlabel="layer $l$", ylabel=LABELS.get(quantity, quantity))
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def angles(dataset: xr.Dataset, title: str = "") -> Figure:
+    """Four panels: theta, theta_dh, the angle to the end, and the projection, by layer."""
+    figure, axes = plt.subplots(2, 2, figsize=(8.4, 6.0), sharex=True)
+    for ax, quantity in zip(
+        axes.flat, ("theta", "theta_dh", "theta_end", "projection"), strict=True
+    ):
+        spread(dataset, quantity, ax)
+    axes[0, 1].axhline(np.pi / 2, color=theme.INK, linestyle=":")
+    figure.suptitle(title)
+    return figure
+
+
+def correlation_matrix(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Mean cosine between the updates of every two layers, colour from -1 to 1."""
+    ax = ax or plt.gca()
+    image = ax.imshow(
+        dataset["update_correlation"].values, vmin=-1, vmax=1, cmap="RdBu_r", origin="lower"
+    )
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label=r"mean $\cos(\Delta h_i, \Delta h_j)$")
+    ax.set(xlabel="layer $j$", ylabel="layer $i$")
+    ax.grid(False)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def correlation_by_lag(datasets: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes:
+    """Mean cosine of two middle updates against how many layers lie between them."""
+    ax = ax or plt.gca()
+    for colour, (name, dataset) in zip(theme.FAMILY_PALETTE, datasets.items(), strict=False):
+        lags, cosine = by_lag(dataset)
+        ax.plot(lags, cosine, marker="o", markersize=4, color=colour, label=name)
+    ax.axhline(0, color=theme.INK, linewidth=0.8)
+    ax.set(
+        xlabel="distance $|i - j|$ in layers", ylabel=r"mean $\cos(\Delta h_i, \Delta h_j)$, middle"
+    )
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.legend()
+    return ax
+
+
+def by_lag(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Mean cosine of the middle updates at each lag: lags (k,), cosines (k,)."""
+    chosen = middle_layers(int(dataset.attrs["ell"]))
+    block = dataset["update_correlation"].values[np.ix_(chosen, chosen)]
+    lags = np.arange(1, len(chosen))
+    return lags, np.array([np.diagonal(block, lag).mean() for lag in lags])
+
+
+def rotation_against_depth(
+    families: Mapping[str, Mapping[str, xr.Dataset]], ax: Axes | None = None
+) -> Axes:
+    """Mean middle rotation against depth, log-log, one colour and one fitted line a family.
+
+    Parameters
+    ----------
+    families : mapping of name to (mapping of name to dataset)
+        E.g. {"ladder": {...}, "ensemble": {...}}; a line is fitted from three models on.
+    ax : Axes, optional
+    """
+    ax = ax or plt.gca()
+    for colour, (family, datasets) in zip(theme.FAMILY_PALETTE, families.items(), strict=False):
+        depths = np.array([int(d.attrs["ell"]) for d in datasets.values()], float)
+        rotation = np.array([middle_mean(d).estimate for d in datasets.values()])
+        ax.plot(depths, rotation, "o", color=colour, label=family)
+        if len(depths) >= 3:
+            _fitted(ax, depths, rotation, colour)
+    ax.set(xscale="log", yscale="log", xlabel=r"depth $\ell$ (blocks)")
+    ax.set_ylabel(r"mean middle rotation $\bar\theta$ (rad)")
+    ax.legend()
+    return ax
+
+
+def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
+    """Thin lines of the exponents that hypotheses predict, through the Axes' first point."""
+    lines = [drawn for drawn in ax.lines if drawn.get_linestyle() == "None"]
+    x, y = lines[0].get_xdata(), lines[0].get_ydata()
+    first = int(np.argmin(x))
+    reach = np.array([x[first], max(max(drawn.get_xdata()) for drawn in lines)])
+    for exponent in exponents:
+        values = y[first] * (reach / reach[0]) ** exponent
+        ax.plot(reach, values, color=theme.INK, linestyle=":", linewidth=1)
+        ax.annotate(f"{exponent:+.2g}", (reach[-1], values[-1]), color=theme.INK, fontsize=9)
+    return ax
+
+
+def noise_floor(dataset: xr.Dataset, quantity: str = "theta", ax: Axes | None = None) -> Axes:
+    """A quantity by layer and, beneath it, the rounding noise measured on a float32 repeat."""
+    ax = ax or plt.gca()
+    line(dataset, quantity, ax, color=theme.FAMILY_PALETTE[0], label="measured")
+    noise = dataset[f"{quantity}_noise"].values.astype(float)
+    known = np.flatnonzero(np.isfinite(noise))
+    ax.plot(known, noise[known], color=theme.FAMILY_PALETTE[1], linestyle="--", label="rounding")
+    ax.set_yscale("log")
+    ax.legend()
+    return ax
+
+
+def compare(
+    datasets: Mapping[str, xr.Dataset], quantity: str, ax: Axes | None = None, **options
+) -> Axes:
+    """The same quantity from several runs of one model, one colour a run."""
+    ax = ax or plt.gca()
+    for colour, (name, dataset) in zip(theme.FAMILY_PALETTE, datasets.items(), strict=False):
+        line(dataset, quantity, ax, color=colour, label=name, **options)
+    ax.legend()
+    return ax
+
+
+def profiles_across(
+    datasets: Mapping[str, xr.Dataset], quantity: str, ax: Axes | None = None, scale: bool = False
+) -> Axes:
+    """A per-block quantity against relative depth, one line a model; times ell if `scale`."""
+    ax = ax or plt.gca()
+    for name, colour in depth_colours(datasets).items():
+        ell = int(datasets[name].attrs["ell"])
+        mean = profile(datasets[name], quantity)[:ell] * (ell if scale else 1)
+        place = (np.arange(ell) + 0.5) / ell
+        ax.plot(place, mean, marker="o", markersize=4, color=colour, label=f"$\\ell = {ell}$")
+    ax.axvspan(0.25, 0.75, color=theme.INK, alpha=0.12, linewidth=0)
+    label = LABELS.get(quantity, quantity)
+    ax.set(xlabel=r"depth of the block, $(l + 1/2)/\ell$", ylabel=label)
+    if scale:
+        ax.set_ylabel(rf"$\ell\,\times$ {label}")
+    ax.legend()
+    return ax
+
+
+def _fitted(ax: Axes, depths: np.ndarray, rotation: np.ndarray, colour) -> None:
+    exponent, level = np.polyfit(np.log(depths), np.log(rotation), 1)
+    reach = np.geomspace(depths.min(), depths.max(), 2)
+    ax.plot(reach, np.exp(level) * reach**exponent, color=colour, linewidth=1)

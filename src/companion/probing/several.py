@@ -1,0 +1,148 @@
+"""The same probe on several models, for questions about depth.
+
+Floor 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from companion.runtime import InputError, Runtime
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from companion.models import Model
+
+LADDER = "ladder"
+
+
+def listing(models: str) -> list[str]:
+    """Model names out of one string: "ladder" for all embedded models, or names between commas.
+
+    Raises
+    ------
+    InputError
+        If the string names no model, or one twice.
+    """
+    from companion.models import ladder_models
+
+    listed = [name.strip() for name in models.split(",") if name.strip()]
+    listed = [n for name in listed for n in (ladder_models() if name == LADDER else [name])]
+    if not listed:
+        raise InputError(f"models={models!r} names no model: use ladder, or names between commas")
+    if len(set(listed)) < len(listed):
+        raise InputError(f"models={models!r} names a model twice")
+    return listed
+
+
+def probe_each(models: str, runtime: Runtime, **options) -> dict[str, xr.Dataset]:
+    """Probe every model of `models` on the same corpus, shallowest first.
+
+    Parameters
+    ----------
+    models : str
+        As for `listing`.
+    runtime : Runtime
+    **options
+        As for `probe_one`.
+
+    Returns
+    -------
+    dict of short name to dataset
+        As `short` gives it; the full name where two would be alike.
+    """
+    listed = listing(models)
+    done = [probe_one(name, runtime, **options) for name in listed]
+    brief = [short(name) for name in listed]
+    keys = brief if len(set(brief)) == len(listed) else listed
+    by_name = dict(zip(keys, done, strict=True))
+    return dict(sorted(by_name.items(), key=lambda item: int(item[1].attrs["ell"])))
+
+
+def pick(model: str, done: Mapping[str, xr.Dataset], runtime: Runtime, **options) -> xr.Dataset:
+    """The dataset of `model` out of `done` if it is there, or else a probe of its own."""
+    for dataset in done.values():
+        if dataset.attrs["model"] == model:
+            return dataset
+    return probe_one(model, runtime, **options)
+
+
+def probe_one(
+    model: str,
+    runtime: Runtime,
+    *,
+    corpus: str,
+    tokens: int,
+    block_length: int,
+    batch_size: int = 0,
+    untrained: bool = False,
+    **options,
+) -> xr.Dataset:
+    """Load one model, cut the corpus with its tokenizer, and probe.
+
+    Parameters
+    ----------
+    model : str
+        "ladder:NAME", a folder, or a Hub id.
+    runtime : Runtime
+    corpus, tokens, block_length
+        As for `companion.corpus.blocks`.
+    batch_size : int
+        Blocks at once; 0 fits the memory.
+    untrained : bool
+        Replace the weights by random ones, see `forget`.
+    **options
+        Passed on to `companion.probing.probe`.
+
+    Raises
+    ------
+    InputError
+        If the model has no tokenizer, or as `load_model`, `blocks` and `probe` do.
+    """
+    from companion.corpus import blocks
+    from companion.models import load_model
+    from companion.probing import probe
+
+    loaded = load_model(model, runtime)
+    if loaded.tokenizer is None:
+        raise InputError(f"model {model!r} has no tokenizer, so no text can be cut into its tokens")
+    loaded = forget(loaded) if untrained else loaded
+    text = blocks(corpus, loaded.tokenizer, block_length, tokens)
+    return probe(loaded, text, batch_size=batch_size or None, **options)
+
+
+def forget(model: Model) -> Model:
+    """The same architecture with random weights, as its family initialises them; seeded."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from companion.models import Model
+
+    runtime = model.runtime
+    # transformers draws initial weights from the global generator only: seed it, then restore it.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(runtime.seed)
+        net = AutoModelForCausalLM.from_config(model.net.config, dtype=torch.float32)
+    net = net.to(runtime.torch_device, runtime.torch_dtype)
+    return Model.of(net, runtime, model.tokenizer, f"{model.name} (random weights)")
+
+
+def scope(datasets: Mapping[str, xr.Dataset]) -> dict[str, str]:
+    """What a verdict on these datasets holds for: models, corpus, tokens, number format."""
+    corpora = {str(d.attrs.get("corpus_name", "unnamed")) for d in datasets.values()}
+    tokens = {int(d.attrs["tokens"]) for d in datasets.values() if "tokens" in d.attrs}
+    formats = {str(d.attrs["dtype"]) for d in datasets.values() if "dtype" in d.attrs}
+    return {
+        "models": ", ".join(datasets),
+        "data": ", ".join(sorted(corpora)),
+        "size": ", ".join(f"{n:,} tokens" for n in sorted(tokens)) + " a model",
+        "numbers": ", ".join(sorted(formats)),
+    }
+
+
+def short(model: str) -> str:
+    """The last part of a model's name, e.g. "m128-ell8" of "ladder:m128-ell8"."""
+    return PurePath(model.rpartition(":")[2]).name
