@@ -6,6 +6,8 @@ Weights are safetensors only, and code from a repository is never run.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,14 +109,15 @@ def _weights(
     if device_map:
         options = options | {"device_map": _checked_map(device_map)}
     try:
-        net, info = AutoModelForCausalLM.from_pretrained(
-            place,
-            dtype=runtime.torch_dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **options,
-        )
+        with _quiet():
+            net, info = AutoModelForCausalLM.from_pretrained(
+                place,
+                dtype=runtime.torch_dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **options,
+            )
     except SafetensorError as error:
         raise InputError(
             f"the weights of {name!r} in {place!r} are corrupt ({_reason(error)}): fetch them again"
@@ -129,6 +132,20 @@ def _weights(
             "they belong to another configuration"
         )
     return net if device_map else net.to(runtime.torch_device)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the loader's progress bar, which would end up in a chapter's output."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _checked_map(device_map: str) -> str:

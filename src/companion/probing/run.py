@@ -19,6 +19,7 @@ from companion.probing import dataset as files
 from companion.probing.certificate import certify
 from companion.probing.lens import reduce_logits
 from companion.probing.measure import path_values
+from companion.probing.noise import measure_noise
 from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
 from companion.probing.source import Shard, Source, blocks_at_once, open_source
@@ -95,9 +96,9 @@ def probe(
     certificate = certify(model, model.runtime.seed)
     under_way = _begin(model, source, chosen, Shard.parse(shard), batch_size, compile)
     keep = _keeper(under_way, out)
-    if resume:
-        _take_up(under_way, out)
     with torch.no_grad():
+        if not (resume and _take_up(under_way, out)):
+            under_way.state = measure_noise(under_way, chosen.noise_batches)
         under_way.run(progress, keep)
     result = _result(under_way, certificate)
     if out is not None:
@@ -170,12 +171,12 @@ def _keeper(sweep: Sweep, out: str | Path | None) -> Callable[[Sweep], None]:
 CURSOR = ("next_block", "blocks", "tokens", "at_once")
 
 
-def _take_up(sweep: Sweep, out: str | Path | None) -> None:
-    """Set a sweep to where its checkpoint was; from the start where there is none."""
+def _take_up(sweep: Sweep, out: str | Path | None) -> bool:
+    """Set a sweep to where its checkpoint was; False, and nothing done, where there is none."""
     if out is None:
         raise InputError("resume needs `out`: the checkpoint lies beside it")
     if not _partial(out).exists():
-        return
+        return False
     kept = files.open(_partial(out))
     ours = _identity(sweep) | {"shard": str(sweep.shard)}
     theirs = json.loads(kept.attrs["settings"]) | {"shard": kept.attrs["shards"]}
@@ -187,6 +188,7 @@ def _take_up(sweep: Sweep, out: str | Path | None) -> None:
     sweep.state = files.to_state(kept, str(sweep.state.distribution.squares.device))
     for name in CURSOR:
         setattr(sweep, name, int(kept.attrs[name]))
+    return True
 
 
 def _result(sweep: Sweep, certificate: dict[str, Any]) -> xr.Dataset:

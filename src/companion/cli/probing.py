@@ -1,0 +1,197 @@
+"""The commands `probe` and `merge`: statistics of a model's layers, in files that add up."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from companion.runtime import InputError, Runtime
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LINE_SECONDS = 10.0
+SHOWN = ("norm", "update_norm", "theta", "theta_dh", "cross_entropy", "cross_entropy_logit")
+
+Out = Annotated[Path, typer.Option(help="NetCDF file to write.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Attach this module's commands."""
+    app.command()(probe)
+    app.command()(merge)
+
+
+def probe(
+    model: Annotated[str, typer.Argument(help="ladder:NAME, a folder, or a Hub id.")],
+    out: Out,
+    corpus: Annotated[
+        str, typer.Option(help="python-source, a file or folder, or hub:NAME[:CONFIG[:SPLIT]].")
+    ] = "python-source",
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to read, in whole blocks.")] = 100_000,
+    block_length: Annotated[
+        int | None, typer.Option(min=2, help="Tokens in a block; the context, at most 1024.")
+    ] = None,
+    lens: Annotated[str, typer.Option(help="last_block, logit, both or none.")] = "last_block",
+    lens_fraction: Annotated[
+        float, typer.Option(help="Share of the tokens whose lens is read.")
+    ] = 1.0,
+    shard: Annotated[str, typer.Option(help="I/N with 0 <= I < N: every N-th block.")] = "0/1",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    until_sem: Annotated[
+        list[str] | None,
+        typer.Option(help="QUANTITY=ERROR: stop once reached at every layer. May be repeated."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Blocks at once; by default what memory holds.")
+    ] = None,
+    sink_ratio: Annotated[
+        float, typer.Option(help="Norms beyond that many medians are attention sinks.")
+    ] = 10.0,
+    paper_compat: Annotated[
+        bool, typer.Option("--paper-compat", help="The published scripts' choices.")
+    ] = False,
+    fuse: Annotated[
+        bool, typer.Option("--compile", help="Fuse the lens reduction with torch.compile.")
+    ] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub id.")] = None,
+    device_map: Annotated[
+        str | None, typer.Option(help="auto: spread the model over several GPUs.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16, float64.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the lens' choice of tokens.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure norms, angles, update correlations and lens losses of every layer in one pass."""
+    _check_out(out)
+    targets = _targets(until_sem or [])
+    from companion import models, probing
+
+    loaded = models.load_model(model, Runtime.choose(device, dtype, seed), revision, device_map)
+    with _progress() as tell:
+        result = probing.probe(
+            loaded,
+            corpus,
+            block_length=block_length,
+            limit=tokens,
+            batch_size=batch_size,
+            shard=shard,
+            compile=fuse,
+            out=out,
+            resume=resume,
+            progress=tell,
+            lens=lens,
+            lens_fraction=lens_fraction,
+            sink_ratio=sink_ratio,
+            paper_compat=paper_compat,
+            until_sem=targets,
+        )
+    _print(result, out, as_json)
+
+
+def merge(
+    files: Annotated[list[Path], typer.Argument(help="Probe files of different shards.")],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Add up probe files of different shards of one corpus."""
+    _check_out(out)
+    from companion import probing
+
+    result = probing.merge([probing.open(file) for file in files])
+    probing.save(result, out)
+    _print(result, out, as_json)
+
+
+def _check_out(out: Path) -> None:
+    if out.suffix != ".nc":
+        raise InputError(f"--out {str(out)!r} must end in .nc")
+
+
+def _targets(given: list[str]) -> dict[str, float]:
+    targets = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            targets[name] = float(value)
+        except ValueError:
+            raise InputError(
+                f"--until-sem {text!r} is not of the form QUANTITY=ERROR, e.g. cross_entropy=0.01"
+            ) from None
+    return targets
+
+
+def _print(result: xr.Dataset, out: Path, as_json: bool) -> None:
+    figures = _figures(result, out)
+    if as_json:
+        print(json.dumps(figures, indent=1))
+        return
+    names = list(figures["layers"])
+    print("layer" + "".join(f"{name:>22}" for name in names))
+    for layer in range(figures["ell"] + 1):
+        cells = (figures["layers"][name]["mean"][layer] for name in names)
+        print(f"{layer:5d}" + "".join(f"{'' if c is None else f'{c:.4f}':>22}" for c in cells))
+    print(f"{figures['tokens']} tokens of {figures['corpus']}, first tokens and sinks apart; {out}")
+
+
+def _figures(result: xr.Dataset, out: Path) -> dict[str, Any]:
+    rest = result.sel(group="rest")
+    layers = {
+        name: {
+            statistic: [
+                None if x != x else float(x) for x in rest[name].sel(statistic=statistic).values
+            ]
+            for statistic in ("mean", "sem", "q50")
+        }
+        for name in SHOWN
+        if name in result
+    }
+    about = {key: result.attrs[key] for key in ("model", "m", "ell", "tokens", "dtype", "device")}
+    corpus = result.attrs["corpus_name"]
+    certificate = json.loads(result.attrs["certificate"])
+    about = {key: value if isinstance(value, str) else int(value) for key, value in about.items()}
+    return {
+        "out": str(out),
+        **about,
+        "corpus": corpus,
+        "certificate": certificate,
+        "layers": layers,
+    }
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on a terminal; a line every ten seconds elsewhere, both on standard error."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("tokens", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines() -> Callable[[int, int | None], None]:
+    last = begun = time.monotonic()
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_SECONDS:
+            last = now
+            of = f" of {total}" if total else ""
+            rate = done / (now - begun)
+            print(f"{done}{of} tokens, {rate:.0f} a second", file=sys.stderr, flush=True)
+
+    return tell

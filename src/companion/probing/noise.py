@@ -1,0 +1,58 @@
+"""The rounding noise under a bfloat16 or float16 run, from a float32 repeat of a few batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+
+from companion.probing.source import Item
+from companion.probing.state import State
+from companion.probing.sweep import Sweep
+
+LOW = (torch.bfloat16, torch.float16)
+
+
+def measure_noise(sweep: Sweep, batches: int) -> State:
+    """An empty state but for the noise of the first batches; unchanged for wider dtypes.
+
+    noise^2 = mean (x - x_32)^2 over tokens of group "rest", for every quantity and layer, with x
+    of the run's dtype and x_32 of a repeat with the same weights widened to float32.
+    """
+    if sweep.model.dtype not in LOW:
+        return sweep.state
+    items = sweep.source.items(sweep.shard, 0, sweep.model)
+    noise = sweep.state.noise
+    for _ in range(batches):
+        if batch := list(islice(items, sweep.at_once)):
+            noise = noise + _squares(sweep, batch)
+    return replace(sweep.state, noise=noise)
+
+
+def _squares(sweep: Sweep, batch: list[Item]) -> Tensor:
+    """Sums of squared differences and their counts, (row, 2)."""
+    low = sweep.measure(batch)
+    with widened(sweep.model.net):
+        wide = sweep.measure(batch)
+    names = [q.name for q in sweep.state.quantities]
+    away = torch.cat([low.values[name].double() - wide.values[name] for name in names])
+    there = ~away.isnan() & (low.group == 0) & (wide.group == 0)
+    squares = away.square().where(there, 0).sum(1)
+    return torch.stack([squares, there.sum(1).double()], 1).cpu()
+
+
+@contextmanager
+def widened(net: nn.Module) -> Iterator[None]:
+    """The same weights as float32; put back on leaving, without loss."""
+    kept = {t: t.data for t in (*net.parameters(), *net.buffers()) if t.dtype in LOW}
+    try:
+        for tensor, data in kept.items():
+            tensor.data = data.float()
+        yield
+    finally:
+        for tensor, data in kept.items():
+            tensor.data = data
