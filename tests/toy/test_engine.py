@@ -31,13 +31,13 @@ def engine_weights(engine: Engine, ell: int, index: int) -> list[torch.Tensor]:
     return [w[index].detach() for w in ordered] + average
 
 
-def plain_weights(student: torch.nn.Module, adam: torch.optim.Adam) -> list[torch.Tensor]:
+def plain_weights(plain: reference.Plain) -> list[torch.Tensor]:
     """The same of a plain student; linear layers keep the transposed matrix."""
-    by_name = dict(student.named_parameters())
+    by_name = dict(plain.student.named_parameters())
     heads = [name for name in by_name if name == "head"]
     names = [name for name in by_name if name != "head"] + heads
     ordered = [by_name[name] for name in names if by_name[name].requires_grad]
-    average = [adam.state[w][key] for w in ordered for key in ("exp_avg", "exp_avg_sq")]
+    average = [plain.adam.state[w][key] for w in ordered for key in ("exp_avg", "exp_avg_sq")]
     return [t.detach().mT if t.dim() == 2 else t.detach() for t in [*ordered, *average]]
 
 
@@ -48,20 +48,23 @@ def test_engine_equals_plain_reference_with_adam_state(small, exact, variant):
     batched = [engine.advance() for _ in range(STEPS)]
     for stack_index, stack in enumerate(engine.stacks):
         for i, member in enumerate(stack.members):
-            plain = reference.train(spec, stack.ell, member, STEPS, torch.float64)
-            student, adam, history = plain
+            plain = reference.Plain(spec, stack.ell, member, torch.float64)
+            for _ in range(STEPS):
+                plain.advance()
             ours = [float(losses[stack_index][i]) for losses in batched]
-            np.testing.assert_allclose(ours, history, rtol=1e-10, atol=1e-14)
+            np.testing.assert_allclose(ours, plain.history, rtol=1e-10, atol=1e-14)
             mine = engine_weights(engine, stack.ell, i)
-            for a, b in zip(mine, plain_weights(student, adam), strict=True):
+            for a, b in zip(mine, plain_weights(plain), strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
 
 
 def test_float32_engine_equals_float32_reference(spec):
     engine = Engine(spec, Runtime.choose("cpu", "float32"))
     batched = [engine.advance() for _ in range(STEPS)]
-    _, _, history = reference.train(spec, 4, engine.stacks[0].members[3], STEPS)
-    np.testing.assert_allclose([float(b[0][3]) for b in batched], history, rtol=2e-5)
+    plain = reference.Plain(spec, 4, engine.stacks[0].members[3])
+    for _ in range(STEPS):
+        plain.advance()
+    np.testing.assert_allclose([float(b[0][3]) for b in batched], plain.history, rtol=2e-5)
 
 
 def test_number_of_workers_changes_no_bit(spec, exact):

@@ -98,21 +98,27 @@ def loss(spec: Specification, member: Member, teacher: Network, student: Network
     return F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
-def train(
-    spec: Specification, ell: int, member: Member, steps: int, dtype: torch.dtype = torch.float32
-) -> tuple[Network, torch.optim.Adam, list[float]]:
-    """Train one student for `steps`; the student, its Adam, and its training losses."""
-    teacher = build_teacher(spec, member.teacher, dtype)
-    student = build_student(spec, ell, member, teacher, dtype)
-    adam = torch.optim.Adam([p for p in student.parameters() if p.requires_grad], lr=spec.lr)
-    history = []
-    for step in range(steps):
-        for group in adam.param_groups:
-            group["lr"] = spec.learning_rate(ell, step)
-        x = draws.inputs(spec, draws.TRAIN, step)[member.teacher].to(dtype)
-        value = loss(spec, member, teacher, student, x)
-        adam.zero_grad()
+class Plain:
+    """One student under training, with a teacher of its own; `history` keeps its losses."""
+
+    def __init__(
+        self, spec: Specification, ell: int, member: Member, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.spec, self.ell, self.member, self.dtype = spec, ell, member, dtype
+        self.teacher = build_teacher(spec, member.teacher, dtype)
+        self.student = build_student(spec, ell, member, self.teacher, dtype)
+        learned = [p for p in self.student.parameters() if p.requires_grad]
+        self.adam = torch.optim.Adam(learned, lr=spec.lr)
+        self.history: list[float] = []
+
+    def advance(self) -> None:
+        """One step of Adam."""
+        step = len(self.history)
+        for group in self.adam.param_groups:
+            group["lr"] = self.spec.learning_rate(self.ell, step)
+        x = draws.inputs(self.spec, draws.TRAIN, step)[self.member.teacher].to(self.dtype)
+        value = loss(self.spec, self.member, self.teacher, self.student, x)
+        self.adam.zero_grad()
         value.backward()
-        adam.step()
-        history.append(value.item())
-    return student, adam, history
+        self.adam.step()
+        self.history.append(value.item())

@@ -1,0 +1,95 @@
+"""Toy experiments: the batched engine against one student after another, at the paper's dimensions.
+
+Both do the same work on the same draws in the same run, in turns: every student of every depth
+and temperature takes the same steps. The baseline trains them one by one with torch modules and
+recomputes the teacher for each, as the published scripts do.
+
+    python benchmarks/toy.py [--quick] [--json] [--device DEVICE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import torch
+
+from companion.runtime import Runtime
+from companion.toy import Specification, specification
+from companion.toy.engine import Engine
+from companion.toy.reference import Plain
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="within a minute on two cores")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--device", default="auto", help="where the engine runs")
+    chosen = parser.parse_args()
+    count, rounds = (2, 5) if chosen.quick else (16, 5)
+    taus = {"from": 0.01, "to": 1.0, "count": count}
+    spec = specification("entropy-independent", temperatures=taus, teachers=1)
+    figures = measure(spec, Runtime.choose(chosen.device, "float32"), rounds)
+    print(json.dumps(figures, indent=2) if chosen.json else text(figures))
+
+
+def measure(spec: Specification, runtime: Runtime, rounds: int) -> dict:
+    """Median seconds of one step of all students, either way, in `rounds` turns after a warm-up."""
+    engine = Engine(spec, runtime)
+    plain = [Plain(spec, stack.ell, one) for stack in engine.stacks for one in stack.members]
+    ours, baseline = [], []
+    for turn in range(rounds + 1):
+        theirs = _seconds(lambda: [student.advance() for student in plain], runtime)
+        with engine.workers():
+            own = _seconds(engine.advance, runtime)
+        if turn:
+            baseline.append(theirs)
+            ours.append(own)
+    peak = matmul_peak(runtime)
+    flops = spec.flops_per_step()
+    return {
+        "ratio": statistics.median(b / o for b, o in zip(baseline, ours, strict=True)),
+        "baseline": statistics.median(baseline),
+        "ours": statistics.median(ours),
+        "unit": "seconds a step of all students",
+        "students": len(plain),
+        "device": runtime.device_name,
+        "flops": flops,
+        "fraction_of_peak": flops / statistics.median(ours) / peak,
+        "peak_flops_per_second": peak,
+    }
+
+
+def matmul_peak(runtime: Runtime, n: int = 2048) -> float:
+    """Best rate of a large matrix product on the device, in operations a second."""
+    a = torch.randn(n, n, device=runtime.device)
+    return 2 * n**3 / min(_seconds(lambda: a @ a, runtime) for _ in range(5))
+
+
+def _seconds(work, runtime: Runtime) -> float:
+    _wait(runtime)
+    began = time.perf_counter()
+    work()
+    _wait(runtime)
+    return time.perf_counter() - began
+
+
+def _wait(runtime: Runtime) -> None:
+    if runtime.device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def text(figures: dict) -> str:
+    return (
+        f"{figures['students']} students at the paper's dimensions on {figures['device']}: "
+        f"{figures['ours']:.3f} s a step, one after another {figures['baseline']:.3f} s, "
+        f"{figures['ratio']:.2f} times faster; "
+        f"{figures['fraction_of_peak']:.0%} of the {figures['peak_flops_per_second'] / 1e9:.0f} "
+        "Gflop/s of a large matrix product"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""`companion toy`: train the students of a specification."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def toy(
+    spec: Annotated[str, typer.Argument(help="YAML file, or a name shown by --list")] = "",
+    out: Annotated[Path | None, typer.Option(help="NetCDF file to write")] = None,
+    resume: Annotated[bool, typer.Option(help="go on from OUT.checkpoint")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps or cuda")] = "auto",
+    change: Annotated[
+        list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, changes the specification")
+    ] = None,
+    names: Annotated[bool, typer.Option("--list", help="show the named specifications")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print figures as JSON")] = False,
+) -> None:
+    """Train teacher-student networks of many depths and fit how the loss falls with depth."""
+    from companion.runtime import InputError, Runtime
+    from companion.toy import experiment, specification
+
+    if names:
+        typer.echo(_listing())
+        return
+    if not spec or out is None:
+        raise InputError("companion toy needs a specification and --out FILE.nc (or --list)")
+    chosen = specification(spec, **_changes(change or []))
+    runtime = Runtime.choose(device, "float32", chosen.seed)
+    checkpoint = out.with_name(out.name + ".checkpoint")
+    with _reporter() as report:
+        result = experiment.run_toy(
+            chosen, runtime, checkpoint=checkpoint, resume=resume, progress=report
+        )
+    experiment.save(result, out)
+    typer.echo(_figures(result, as_json))
+
+
+def register(app: typer.Typer) -> None:
+    """Attach `companion toy` to the root app."""
+    app.command()(toy)
+
+
+def _listing() -> str:
+    from companion.toy import named, specification
+
+    width = max(map(len, named()))
+    return "\n".join(f"{name:{width}}  {specification(name).purpose}" for name in named())
+
+
+def _changes(pairs: list[str]) -> dict[str, object]:
+    import yaml
+
+    from companion.runtime import InputError
+
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--set {pair!r} must read KEY=VALUE, e.g. steps=1000")
+    split = [pair.split("=", 1) for pair in pairs]
+    return {key: yaml.safe_load(value) for key, value in split}
+
+
+class _reporter:
+    """A progress bar on a terminal, else a plain line every 30 seconds; both on stderr."""
+
+    def __enter__(self):
+        import time
+
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self.console, self.spoke, self.clock = console, 0.0, time.monotonic
+        self.bar.start()
+        self.task = self.bar.add_task("training", total=None)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.bar.stop()
+
+    def __call__(self, state) -> None:
+        if state.notice:
+            self.console.print(f"notice: {state.notice}")
+        losses = " ".join(f"{ell}:{loss:.3g}" for ell, loss in state.losses.items())
+        line = f"step {state.step}/{state.steps}  loss {losses}"
+        self.bar.update(self.task, completed=state.step, total=state.steps, description=line)
+        due = self.clock() - self.spoke > 30 or state.step == state.steps
+        if self.bar.disable and state.losses and due:
+            self.console.print(f"{line}  {state.seconds_left:.0f} s left", highlight=False)
+            self.spoke = self.clock()
+
+
+def _figures(result, as_json: bool) -> str:
+    import json
+
+    from companion.toy import analysis
+
+    table = analysis.summary(result)
+    frame = table.to_dataframe().reset_index()
+    diverged = int(result["diverged"].sum())
+    if as_json:
+        rows = json.loads(frame.to_json(orient="records"))
+        return json.dumps({"exponents": rows, "diverged": diverged}, indent=2)
+    text = frame.round(3).to_string(index=False)
+    return f"{text}\n{diverged} students diverged" if diverged else text

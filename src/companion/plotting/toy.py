@@ -1,0 +1,203 @@
+"""Figures of the toy experiments (floor 3): loss against depth and time, exponents, geometry.
+
+Each function takes a result of `companion.toy.run_toy` (or a summary of one) and an Axes, and
+returns the Axes. Bars and bands are 95 % intervals over teachers and seeds unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from companion.plotting import theme
+from companion.toy import analysis
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+TEACHERS = {0.0: "independent teacher", 1.0: "tied teacher"}
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def teacher_name(rho: float) -> str:
+    """What a teacher with that correlation of blocks is called."""
+    return TEACHERS.get(float(rho), rf"$\rho$ = {rho:g}")
+
+
+def _colour(index: int) -> str:
+    return theme.FAMILY_PALETTE[index % len(theme.FAMILY_PALETTE)]
+
+
+def loss_by_depth(
+    result: xr.Dataset, ax: Axes | None = None, *, tau: float | None = None, fit: bool = True
+) -> Axes:
+    r"""Test loss at the end of training against depth, one series for each rho.
+
+    Thin lines are single students; points are geometric means; dashed lines the fitted
+    :math:`c\,\ell^{-\alpha}`. `tau` selects a temperature (nearest; the highest if none is given).
+    """
+    ax = ax or plt.gca()
+    tau = tau if tau is not None else float(result["temperature"].max())
+    last = result.isel(step=-1).sel(temperature=tau, method="nearest").sortby("depth")
+    ell = last["depth"].values.astype(float)
+    for i, rho in enumerate(np.unique(result["rho"])):
+        rows = last["test_loss"].isel(teacher=np.flatnonzero(last["rho"] == rho))
+        rows = rows.transpose(..., "depth").values.reshape(-1, len(ell))
+        mean = np.exp(np.log(rows).mean(0))
+        ax.loglog(ell, rows.T, color=_colour(i), alpha=0.25, linewidth=0.8)
+        slope = analysis.power_law(ell, mean)
+        name = rf"{teacher_name(rho)}: $\alpha$ = {slope:.2f}"
+        ax.loglog(ell, mean, MARKERS[i % 6], color=_colour(i), label=name)
+        if fit:
+            centre = np.exp(np.log(ell).mean()), np.exp(np.log(mean).mean())
+            line = centre[1] * (ell / centre[0]) ** -slope
+            ax.loglog(ell, line, "--", color=_colour(i), linewidth=1.2)
+    ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
+    ax.set_ylabel(f"test loss ({last['test_loss'].attrs.get('units', 'nats')})")
+    _plain_ticks(ax, ell)
+    ax.legend()
+    return ax
+
+
+def _plain_ticks(ax: Axes, values: np.ndarray) -> None:
+    ax.set_xticks(values, [f"{v:g}" for v in values])
+    ax.minorticks_off()
+
+
+def exponent_by_temperature(
+    summary: xr.Dataset, ax: Axes | None = None, *, kind: str = "alpha", against: str = "tau"
+) -> Axes:
+    """Depth exponent with interval against temperature or target entropy, one series for each rho.
+
+    Parameters
+    ----------
+    summary : xarray.Dataset
+        From `analysis.summary`.
+    ax : Axes, optional
+    kind : str
+        "alpha" or "alpha_floor".
+    against : str
+        "tau" or "entropy" (nats).
+    """
+    ax = ax or plt.gca()
+    for i, rho in enumerate(summary["rho"].values):
+        row = summary.sel(rho=rho)
+        x = row["temperature"].values if against == "tau" else row["entropy"].values
+        y, low, high = (row[kind + end].values for end in ("", "_low", "_high"))
+        bars = np.nan_to_num(np.abs([y - low, high - y]))
+        style = {"marker": MARKERS[i % 6], "color": _colour(i), "capsize": 3}
+        ax.errorbar(x, y, yerr=bars, label=teacher_name(rho), **style)
+    if against == "tau":
+        ax.set_xscale("log")
+    ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_xlabel(r"temperature $\tau$" if against == "tau" else "entropy of the target (nats)")
+    ax.set_ylabel(r"depth exponent $\alpha_\ell$")
+    ax.legend()
+    return ax
+
+
+def entropy_by_temperature(result: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Mean entropy of the softmax target against temperature, one series for each rho."""
+    ax = ax or plt.gca()
+    for i, rho in enumerate(np.unique(result["rho"])):
+        rows = result["entropy"].isel(teacher=np.flatnonzero(result["rho"] == rho))
+        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
+        ax.semilogx(rows["temperature"], rows.mean("teacher"), label=teacher_name(rho), **style)
+    ax.set_xlabel(r"temperature $\tau$")
+    ax.set_ylabel("entropy of the target (nats)")
+    ax.legend()
+    return ax
+
+
+def loss_by_time(
+    result: xr.Dataset, ax: Axes | None = None, *, rho: float, tau: float | None = None
+) -> Axes:
+    """Test loss against training step for each depth, geometric mean over teachers and seeds."""
+    ax = ax or plt.gca()
+    tau = tau if tau is not None else float(result["temperature"].max())
+    chosen = result.sel(temperature=tau, method="nearest").sortby("depth")
+    chosen = chosen.isel(teacher=np.flatnonzero(chosen["rho"] == rho), step=slice(1, None))
+    curves = np.exp(np.log(chosen["test_loss"]).mean(["teacher", "seed"]))
+    colours = theme.depth_palette(chosen.sizes["depth"])
+    for colour, ell in zip(colours, chosen["depth"].values, strict=True):
+        ax.loglog(chosen["step"], curves.sel(depth=ell), color=colour, label=str(ell))
+    ax.set_xlabel("training step")
+    ax.set_ylabel(f"test loss ({result['test_loss'].attrs.get('units', 'nats')})")
+    ax.legend(title=r"depth $\ell$", ncols=2)
+    return ax
+
+
+def exponent_by_time(result: xr.Dataset, ax: Axes | None = None, *, tau: float) -> Axes:
+    """Depth exponent (plain power law) against training step, with its interval, for each rho."""
+    ax = ax or plt.gca()
+    late = result.sel(temperature=[tau], method="nearest")
+    late = late.isel(step=np.flatnonzero(late["step"] >= 0.005 * late["step"].max()))
+    alpha = analysis.exponents(late)["alpha"]
+    for i, rho in enumerate(np.unique(result["rho"])):
+        rows = alpha.isel(teacher=np.flatnonzero(alpha["rho"] == rho))
+        bands = [analysis.over_replicates(rows.isel(step=k)) for k in range(rows.sizes["step"])]
+        middle, low, high = np.array([list(band) for band in bands]).T
+        ax.semilogx(rows["step"], middle, color=_colour(i), label=teacher_name(rho))
+        ax.fill_between(rows["step"], low, high, color=_colour(i), alpha=0.2, linewidth=0)
+    ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_xlabel("training step")
+    ax.set_ylabel(r"depth exponent $\alpha_\ell$")
+    ax.legend()
+    return ax
+
+
+def local_slopes(results: dict[str, xr.Dataset], ax: Axes | None = None) -> Axes:
+    """Local depth exponent between neighbouring depths, for each named result and rho."""
+    ax = ax or plt.gca()
+    index = 0
+    for name, result in results.items():
+        slopes = analysis.local_slopes(result)
+        for rho in np.unique(result["rho"]):
+            rows = slopes.isel(teacher=np.flatnonzero(slopes["rho"] == rho))
+            mean = rows.mean(["teacher", "temperature", "seed"])
+            label = name or teacher_name(rho)
+            style = {"marker": MARKERS[index % 6], "color": _colour(index)}
+            ax.semilogx(mean["depth"], mean, label=label, **style)
+            index += 1
+    ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
+    ax.set_ylabel(r"local slope $-d\ln L / d\ln\ell$")
+    ax.legend()
+    return ax
+
+
+def rotation_by_depth(result: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Mean rotation of a block of the trained students against depth, for each rho."""
+    ax = ax or plt.gca()
+    mean = result["theta"].mean(["layer", "seed", "temperature"]).sortby("depth").dropna("depth")
+    ell = mean["depth"].values.astype(float)
+    for i, rho in enumerate(np.unique(result["rho"])):
+        rows = mean.isel(teacher=np.flatnonzero(mean["rho"] == rho)).values
+        slope = analysis.power_law(ell, rows.mean(0))
+        name = rf"{teacher_name(rho)}: $\propto \ell^{{{-slope:.2f}}}$"
+        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
+        ax.loglog(ell, rows.mean(0), label=name, **style)
+    ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
+    ax.set_ylabel(r"mean rotation $\theta$ (rad)")
+    _plain_ticks(ax, ell)
+    ax.legend()
+    return ax
+
+
+def update_correlation(result: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Mean cosine between updates of the deepest students against their distance in layers."""
+    ax = ax or plt.gca()
+    deepest = result.sel(depth=result["depth"].values.max())
+    mean = deepest["update_correlation"].mean(["seed", "temperature"]).dropna("lag")
+    for i, rho in enumerate(np.unique(result["rho"])):
+        rows = mean.isel(teacher=np.flatnonzero(mean["rho"] == rho)).values
+        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
+        ax.plot(mean["lag"], rows.mean(0), label=teacher_name(rho), **style)
+    ax.axhline(0, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_xlabel("distance between blocks (layers)")
+    ax.set_ylabel("cosine of their updates")
+    ax.legend()
+    return ax

@@ -1,0 +1,74 @@
+"""`companion toy`: figures, files and resumption; one sentence and exit 2 for bad input."""
+
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from companion.cli import app
+from companion.toy import load, named
+
+
+@pytest.fixture
+def file(tmp_path):
+    record = {"name": "s", "rho": [0.0], "teachers": 2, "teacher_depth": 3, "depths": [1, 2, 3, 4]}
+    record |= {"width": 6, "vocabulary": 5, "batch": 8, "steps": 4, "test_batches": 1, "times": 3}
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(record))
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["toy", *map(str, arguments)])
+
+
+def test_list():
+    done = run("--list")
+    assert done.exit_code == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == named()
+
+
+def test_trains_writes_and_prints_json(file, tmp_path):
+    done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu", "-s", "steps=3", "--json")
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.stdout)
+    assert figures["diverged"] == 0
+    assert {"rho", "temperature", "alpha", "alpha_low"} <= set(figures["exponents"][0])
+    result = load(tmp_path / "r.nc")
+    assert int(result["step"].max()) == 3
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_text_is_a_table(file, tmp_path):
+    done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu")
+    assert done.exit_code == 0
+    assert "alpha_floor" in done.stdout
+
+
+BAD = {
+    "needs a specification and --out": ("regimes",),
+    "no specification 'nothing'": ("nothing", "--out", "x.nc"),
+    "did you mean 'depths'": ("regimes", "--out", "x.nc", "-s", "depth=[1]"),
+    "must read KEY=VALUE": ("regimes", "--out", "x.nc", "-s", "depths"),
+    "rho 2": ("regimes", "--out", "x.nc", "-s", "rho=[2]"),
+    "device 'tpu9'": ("regimes", "--out", "x.nc", "--device", "tpu9"),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input(message):
+    done = run(*BAD[message])
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_leftover_checkpoint_needs_resume(file, tmp_path):
+    (tmp_path / "r.nc.checkpoint").write_bytes(b"broken")
+    refused = run(file, "--out", tmp_path / "r.nc", "--device", "cpu")
+    assert refused.exit_code == 2
+    assert "exists" in refused.stderr
+    broken = run(file, "--out", tmp_path / "r.nc", "--device", "cpu", "--resume")
+    assert broken.exit_code == 2
+    assert "corrupt" in broken.stderr

@@ -1,0 +1,75 @@
+"""Figures of the toy experiments draw what they say, on the axes they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from companion.plotting import theme
+from companion.plotting import toy as figures
+from companion.runtime import Runtime
+from companion.toy import Specification, analysis, run_toy
+
+
+@pytest.fixture(scope="module")
+def result():
+    spec = Specification(
+        "drawn",
+        rho=(0.0, 1.0),
+        teachers=2,
+        teacher_depth=4,
+        temperatures=(0.2, 1.0),
+        depths=(1, 2, 3, 4),
+        width=6,
+        vocabulary=5,
+        batch=16,
+        steps=40,
+        test_batches=2,
+        times=6,
+        lr=3e-3,
+    )
+    return run_toy(spec, Runtime.choose("cpu", "float64"))
+
+
+@pytest.fixture
+def ax():
+    theme.use()
+    figure, ax = plt.subplots()
+    yield ax
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+DRAW = {
+    "loss_by_depth": lambda r, ax: figures.loss_by_depth(r, ax, tau=0.2),
+    "entropy_by_temperature": figures.entropy_by_temperature,
+    "loss_by_time": lambda r, ax: figures.loss_by_time(r, ax, rho=1.0),
+    "exponent_by_time": lambda r, ax: figures.exponent_by_time(r, ax, tau=1.0),
+    "local_slopes": lambda r, ax: figures.local_slopes({"": r}, ax),
+    "rotation_by_depth": figures.rotation_by_depth,
+    "update_correlation": figures.update_correlation,
+    "by_tau": lambda r, ax: figures.exponent_by_temperature(analysis.summary(r), ax),
+    "by_entropy": lambda r, ax: figures.exponent_by_temperature(
+        analysis.summary(r), ax, kind="alpha_floor", against="entropy"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_figure_is_drawn_with_labels(result, ax, name):
+    assert DRAW[name](result, ax) is ax
+    assert ax.get_xlabel()
+    assert ax.get_ylabel()
+    assert ax.get_lines()
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(names) == (4 if name == "loss_by_time" else 2)
+
+
+def test_entropy_curve_is_the_data(result, ax):
+    figures.entropy_by_temperature(result, ax)
+    tied = result["entropy"].isel(teacher=[2, 3]).mean("teacher")
+    np.testing.assert_allclose(ax.get_lines()[1].get_ydata(), tied)
+
+
+def test_teacher_names():
+    assert figures.teacher_name(0) == "independent teacher"
+    assert figures.teacher_name(0.5) == r"$\rho$ = 0.5"
