@@ -6,7 +6,9 @@ downloaded; its sha256 is checked each time. Nothing is dropped from a table unl
 
 from __future__ import annotations
 
+import hashlib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -173,10 +175,10 @@ def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     table = table.reset_index(drop=True)
     for column in [c for c in NUMERIC if c in table.columns]:
         table[column] = _positive(table[column], f"{name}: column {column}")
-    warnings = [
+    remarks = [
         w for c, span in PLAUSIBLE.items() if c in table for w in _implausible(table, c, span)
     ]
-    table.attrs |= {"name": name, "source": name, "citation": "", "warnings": tuple(warnings)}
+    table.attrs |= {"name": name, "source": name, "citation": "", "warnings": tuple(remarks)}
     return table
 
 
@@ -268,16 +270,20 @@ def _locate(source: Source) -> Path:
     return _download(source, cached)
 
 
-def _cache() -> Path:
-    import pooch
+def _pooch():
+    """The downloader; tqdm, which it imports, warns about notebooks without widgets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pooch
+    return pooch
 
-    return Path(os.environ.get("COMPANION_CACHE") or pooch.os_cache("depth-companion"))
+
+def _cache() -> Path:
+    return Path(os.environ.get("COMPANION_CACHE") or _pooch().os_cache("depth-companion"))
 
 
 def _verified(path: Path, source: Source, aside: bool = False) -> Path:
-    import pooch
-
-    found = pooch.file_hash(str(path))
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found == source.sha256:
         return path
     where = f"{path}"
@@ -290,11 +296,9 @@ def _verified(path: Path, source: Source, aside: bool = False) -> Path:
 
 
 def _download(source: Source, target: Path) -> Path:
-    import pooch
-
     try:
         with atomic(target) as temporary:
-            pooch.HTTPDownloader(timeout=TIMEOUT)(source.url, str(temporary), None)
+            _pooch().HTTPDownloader(timeout=TIMEOUT)(source.url, str(temporary), None)
     except OSError as error:
         data = os.environ.get("COMPANION_DATA")
         raise TableUnavailable(

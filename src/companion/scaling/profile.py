@@ -106,7 +106,9 @@ def with_profile(result: FitResult, names: tuple[str, ...] = ()) -> FitResult:
     sides = [(name, sign) for name in names for sign in (-1.0, 1.0)]
     ends = dict(zip(sides, _crossings(result, sides), strict=True))
     found = {
-        name: Interval(result.params[name], ends[name, -1.0], ends[name, 1.0], method="profile")
+        name: Interval(
+            result.params[name], float(ends[name, -1.0]), float(ends[name, 1.0]), method="profile"
+        )
         for name in names
     }
     return add(result, "profile", dict.fromkeys(result.params, math.nan), found)

@@ -128,5 +128,5 @@ def with_draws(result: FitResult, draws: Draws) -> FitResult:
 
 def _jackknifed(estimate: float, values: np.ndarray):
     G = len(values)
-    stderr = np.sqrt((G - 1) / G * np.sum((values - values.mean()) ** 2))
+    stderr = float(np.sqrt((G - 1) / G * np.sum((values - values.mean()) ** 2)))
     return around(estimate, stderr, G - 1, method="jackknife")

@@ -109,7 +109,7 @@ def solve(
 
 def _solve_chunk(design, start, y, w, low, high, delta, limit):
     state = _begin(design, start, y, w, low, high, delta)
-    B, p = start.shape
+    B = len(start)
     theta, value = state.theta.copy(), state.value.copy()
     cosine, count = np.full(B, np.inf), np.full(B, limit)
     index = np.arange(B)
@@ -153,7 +153,7 @@ def _derivatives(design: Design, state: _State, delta: float):
     frozen |= (state.low == state.high) | (norm == 0)
     g = np.where(frozen, 0.0, g)
     force = np.sqrt((pull**2 / np.maximum(state.w, 1e-300)).sum(1))
-    floor = 1e-13 * np.sqrt(state.w.sum(1))
+    floor = 1e-7 * np.sqrt(state.w.sum(1))  # noiseless rows leave rounding only
     measure = np.max(np.abs(g) / np.where(norm > 0, norm, 1), axis=1) / np.maximum(force, floor)
     H = (J * inside[:, None]) @ J.transpose(0, 2, 1)
     scale = np.diagonal(H, axis1=1, axis2=2).copy()

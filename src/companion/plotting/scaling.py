@@ -1,0 +1,232 @@
+"""Figures of the scaling fits: parts of the loss, intervals, profiles, comparisons, witnesses.
+
+Floor 3. Each function takes a result and, if given, an Axes; it returns the Axes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from companion.plotting import theme
+from companion.scaling import FitResult, Profile
+
+LABELS = {
+    "m": "width $m$ (channels)",
+    "ell": r"depth $\ell$ (blocks)",
+    "D": "training tokens $D$",
+    "N": "parameters $N$",
+    "alpha_m": r"$\alpha_m$",
+    "alpha_ell": r"$\alpha_\ell$",
+    "alpha_D": r"$\alpha_D$",
+    "L_0": "$L_0$ (nats/token)",
+}
+BLUE, RED, GREEN, PINK = theme.FAMILY_PALETTE[:4]
+
+
+def part(result: FitResult, variable: str, ax=None):
+    """One part of the loss: what the other fitted terms leave, against its variable.
+
+    The line is the fitted term. Rows that the other terms overshoot cannot be drawn on a log
+    axis; they are marked at the foot of the axes.
+    """
+    ax = ax or plt.gca()
+    params, law, table = result.params, result.law, result.table
+    own = dict(params) | {t.coefficient: 0.0 for t in law.terms if not _has(t, variable)}
+    term = law.predict(own, table) - params[law.constant]
+    left = np.asarray(table["loss"]) - result.predict(table) + term
+    x, seen = np.asarray(table[variable]), left > 0
+    ax.scatter(x[seen], left[seen], s=12, alpha=0.5, color=BLUE, linewidths=0)
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel=LABELS[variable],
+        ylabel=f"loss due to ${_tex(variable)}$",
+    )
+    order = np.argsort(x)
+    ax.plot(x[order], term[order], color=RED)
+    _plain_ticks(ax)
+    if not seen.all():
+        foot = np.full((~seen).sum(), 0.02)
+        ax.plot(x[~seen], foot, "|", color=RED, transform=ax.get_xaxis_transform())
+    return ax
+
+
+def parts(result: FitResult, axes=None):
+    """The three parts of the loss beside each other (the paper's figure 2f, redrawn)."""
+    if axes is None:
+        _, axes = plt.subplots(1, 3, figsize=(10, 3.2))
+    for ax, variable in zip(axes, ("m", "ell", "D"), strict=True):
+        part(result, variable, ax)
+    return axes
+
+
+def _plain_ticks(ax) -> None:
+    """Numbers at 1, 2, 3, 5 on log axes of less than two decades."""
+    for axis in (ax.xaxis, ax.yaxis):
+        low, high = axis.get_view_interval()
+        if high < 100 * low:
+            axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(NullFormatter())
+
+
+def _has(term, variable: str) -> bool:
+    return any(v == variable for v, _ in term.exponents)
+
+
+def _tex(variable: str) -> str:
+    return {"ell": r"\ell"}.get(variable, variable)
+
+
+def design(table, ax=None):
+    """Where the runs lie in width and depth; area grows with the number of runs of a shape."""
+    ax = ax or plt.gca()
+    counts = table.groupby(["m", "ell"]).size().reset_index(name="rows")
+    ax.scatter(counts["m"], counts["ell"], s=10 * counts["rows"], alpha=0.6, color=BLUE)
+    ax.set(xscale="log", yscale="log", xlabel=LABELS["m"], ylabel=LABELS["ell"])
+    _plain_ticks(ax)
+    return ax
+
+
+def intervals(result: FitResult, name: str, ax=None, expected=(None, None)):
+    """All 95 % intervals of one parameter, a line for each method; the band is what is expected."""
+    ax = ax or plt.gca()
+    found = [(method, v[name]) for method, v in result.intervals.items() if name in v]
+    for row, (_, interval) in enumerate(found):
+        ax.plot([interval.low, interval.high], [row, row], color=BLUE)
+        ax.plot(interval.estimate, row, "o", color=BLUE)
+    ax.set_yticks(range(len(found)), [method.replace("_", ", ") for method, _ in found])
+    ax.set_xlabel(LABELS.get(name, name))
+    ax.invert_yaxis()
+    _band(ax, expected)
+    return ax
+
+
+def _band(ax, expected) -> None:
+    if None not in expected:
+        ax.axvspan(*expected, color=GREEN, alpha=0.15, linewidth=0)
+
+
+def curve(found: Profile, ax=None):
+    """Deviance along one held parameter, with the 95 % threshold."""
+    ax = ax or plt.gca()
+    ax.plot(found.values[0], found.deviance, color=BLUE)
+    ax.axhline(found.level95, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set(xlabel=LABELS.get(found.names[0], found.names[0]), ylabel="deviance")
+    ax.set_ylim(0, min(5 * found.level95, float(np.max(found.deviance)) * 1.05))
+    return ax
+
+
+def contours(found: Profile, ax=None, best=None):
+    """Deviance over two held parameters: the joint 95 % region filled, half and twice it drawn."""
+    ax = ax or plt.gca()
+    x, y = found.values
+    levels = np.array([0, 0.5, 1, 2]) * found.level95
+    ax.contourf(x, y, found.deviance.T, levels=levels[[0, 2]], colors=[BLUE], alpha=0.3)
+    ax.contour(x, y, found.deviance.T, levels=levels[1:], colors=[BLUE], linewidths=1)
+    if best is not None:
+        ax.plot(best[found.names[0]], best[found.names[1]], "o", color=RED)
+    ax.set(xlabel=LABELS[found.names[0]], ylabel=LABELS[found.names[1]])
+    return ax
+
+
+def sweep(frame, name: str, ax=None, column: str = "dropped"):
+    """An exponent and its interval while rows are taken out; `column` says how many."""
+    ax = ax or plt.gca()
+    ax.fill_between(frame[column], frame["low"], frame["high"], color=BLUE, alpha=0.2, linewidth=0)
+    ax.plot(frame[column], frame["estimate"], "o-", color=BLUE)
+    ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set(xlabel="highest losses left out", ylabel=LABELS.get(name, name))
+    return ax
+
+
+def path(found, optimum: FitResult, axes=None):
+    """An optimiser's objective above the optimum, and its depth exponent, along its steps."""
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(9, 3.4))
+    later = found.steps > 0
+    excess = found.objective[later] / optimum.objective - 1
+    axes[0].plot(found.steps[later], excess, color=BLUE)
+    axes[0].set(xscale="log", yscale="log", ylabel="objective above the optimum")
+    axes[1].plot(found.steps[later], found.params["alpha_ell"][later], color=BLUE)
+    axes[1].axhline(optimum.params["alpha_ell"], color=RED, linestyle="--")
+    axes[1].set(xscale="log", ylabel=LABELS["alpha_ell"])
+    for ax in axes:
+        ax.set_xlabel("steps of Adam")
+        for stop in (1_000, 10_000):
+            ax.axvline(stop, color=theme.INK, linestyle=":", linewidth=1)
+    return axes
+
+
+def spreads(draws: dict[str, np.ndarray], name: str, ax=None):
+    """Distributions of one refitted parameter, one for each procedure."""
+    ax = ax or plt.gca()
+    for color, (label, values) in zip(theme.FAMILY_PALETTE, draws.items(), strict=False):
+        ax.hist(values, bins="auto", density=True, alpha=0.5, color=color, label=label)
+    ax.set(xlabel=LABELS.get(name, name), ylabel="density")
+    ax.legend()
+    return ax
+
+
+def criteria(frame, ax=None, columns=("aic", "bic")):
+    """Information criteria of the laws, relative to the best one; shorter is better."""
+    ax = ax or plt.gca()
+    rows = np.arange(len(frame))
+    for shift, (color, column) in zip(
+        (-0.2, 0.2), zip((BLUE, RED), columns, strict=True), strict=True
+    ):
+        ax.barh(rows + shift, frame[column], height=0.38, color=color, label=column.upper())
+    ax.set_yticks(rows, frame.index)
+    ax.set_xscale("symlog", linthresh=10)
+    ax.set_xlabel("above the best law")
+    ax.invert_yaxis()
+    ax.legend()
+    return ax
+
+
+def held_out(frame, ax=None):
+    """Errors on held-out shapes and on the largest models, beside the error of the fit."""
+    ax = ax or plt.gca()
+    rows = np.arange(len(frame))
+    columns = {"rmse": "fitted rows", "cv_shape": "held-out shapes", "cv_largest": "largest models"}
+    for color, (column, label) in zip((GREEN, BLUE, RED), columns.items(), strict=True):
+        ax.plot(frame[column], rows, "o", color=color, label=label)
+    ax.set_yticks(rows, frame.index)
+    ax.set(xscale="log", xlabel="root mean squared log error")
+    ax.invert_yaxis()
+    ax.legend()
+    return ax
+
+
+def coverage(frame, name: str, ax=None, level: float = 0.95):
+    """Share of planted tables whose interval contains the truth, by method."""
+    ax = ax or plt.gca()
+    chosen = frame[frame["parameter"] == name]
+    cases = list(dict.fromkeys(chosen["case"]))
+    methods = list(dict.fromkeys(chosen["method"]))
+    for offset, (color, case) in enumerate(zip((BLUE, RED, GREEN), cases, strict=False)):
+        rows = chosen[chosen["case"] == case]
+        place = np.array([methods.index(m) for m in rows["method"]]) + 0.18 * offset - 0.09
+        error = np.abs(rows[["low", "high"]].to_numpy().T - rows["coverage"].to_numpy())
+        ax.errorbar(rows["coverage"], place, xerr=error, fmt="o", color=color, label=case)
+    ax.axvline(level, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_yticks(range(len(methods)), [m.replace("_", ", ") for m in methods])
+    ax.set_xlabel(f"coverage of {LABELS.get(name, name)}")
+    ax.invert_yaxis()
+    ax.legend()
+    return ax
+
+
+def subsets(frame, ax=None):
+    """The depth exponent with its interval for each choice of rows, one line a choice."""
+    ax = ax or plt.gca()
+    rows = np.arange(len(frame))
+    error = np.abs(frame[["low", "high"]].to_numpy().T - frame["estimate"].to_numpy())
+    ax.errorbar(frame["estimate"], rows, xerr=error, fmt="o", color=BLUE)
+    ax.axvline(1, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_yticks(rows, frame["rows"])
+    ax.set_xlabel(LABELS["alpha_ell"])
+    ax.invert_yaxis()
+    return ax

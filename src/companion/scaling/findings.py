@@ -1,0 +1,82 @@
+"""What a fit says, in claims and sentences: computed, never written by hand."""
+
+from __future__ import annotations
+
+import math
+
+from companion.claims import Claim, Measurement
+from companion.scaling.result import FitResult
+
+ABOUT_ONE = (0.8, 1.25)
+SOURCE = "paper, section 3 and figure 2f"
+
+
+def measured(result: FitResult, name: str, method: str, expected=(-math.inf, math.inf)):
+    """One parameter with the interval of one method, as a `Measurement`."""
+    interval = result.intervals[method][name]
+    label = f"{name} ({result.table.attrs['name']}, {method.replace('_', ', ')})"
+    return Measurement(label, interval.estimate, interval.low, interval.high, *expected)
+
+
+def scope(result: FitResult) -> dict[str, str]:
+    """Law, table and rows of a fit, for a claim's scope."""
+    return {
+        "table": result.table.attrs["name"],
+        "rows": str(result.n),
+        "law": result.law.name,
+        "loss": "squared log residual" if math.isinf(result.delta) else f"Huber {result.delta:g}",
+    }
+
+
+def inverse_depth(result: FitResult, key: str = "depth-exponent") -> Claim:
+    """The paper's claim that loss falls as 1/ell, with alpha_ell expected in `ABOUT_ONE`.
+
+    The verdict rests on the bootstrap over shapes: rows of one shape are not independent.
+    """
+    return Claim(
+        key,
+        "The loss due to finite depth falls about as 1/ell: the depth exponent is about 1.",
+        SOURCE,
+        scope(result),
+        (measured(result, "alpha_ell", "bootstrap_shape", ABOUT_ONE),),
+    )
+
+
+def at_optimum(result: FitResult, published: float, tolerance: float = 1e-3) -> Claim:
+    """That published parameters are the least-squares optimum, to a thousandth of the objective."""
+    excess = published / result.objective - 1
+    found = Measurement(
+        "objective above the optimum, as a share", excess, excess, excess, 0, tolerance
+    )
+    return Claim(
+        "published-optimum",
+        "The published parameters minimise the mean squared log residual.",
+        "paper, appendix B",
+        scope(result),
+        (found,),
+    )
+
+
+def convergence(result: FitResult) -> str:
+    """The certificate in a sentence."""
+    c = result.certificate
+    if not result.converged:
+        return f"The fit did not converge: {'; '.join(c.reasons)}."
+    bound = f" On a bound: {'; '.join(c.at_bound)}." if c.at_bound else ""
+    return (
+        f"The fit is certified: {c.agreeing} of {c.starts} starts met at one optimum, the gradient "
+        f"is {c.gradient:.0e} (as a cosine), the Hessian is positive with condition number "
+        f"{c.condition:.0f}.{bound}"
+    )
+
+
+def depth_verdict(result: FitResult) -> str:
+    """Which exponents the methods of `result` leave open, in a sentence."""
+    found = {m: v["alpha_ell"] for m, v in result.intervals.items() if "alpha_ell" in v}
+    inside = [m.replace("_", ", ") for m, i in found.items() if 1.0 in i]
+    low = min(i.low for i in found.values())
+    high = max(i.high for i in found.values())
+    return (
+        f"{len(inside)} of {len(found)} methods have 1 inside their 95 % interval; together they "
+        f"leave {low:.2f} to {high:.2f} open."
+    )
