@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ class Run:
         return f"m{self.m}-ell{self.ell}-seed{self.seed}-lr{self.learning_rate:g}"
 
 
-def _problems(grid: Grid):
+def _problems(grid: Grid) -> Iterator[str]:
+    if not 0 < grid.decay_fraction < 1:
+        yield f"decay_fraction {grid.decay_fraction} must lie between 0 and 1"
     for name in ("widths", "depths", "tokens", "seeds", "learning_rates"):
         if not getattr(grid, name):
             yield f"the grid has no {name}"
@@ -94,8 +97,6 @@ def _problems(grid: Grid):
         if grid.branch_start(tokens) <= grid.warmup:
             need = round((grid.warmup + 1) * grid.step_tokens / (1 - grid.decay_fraction))
             yield f"{tokens} tokens end before the warm-up does: use more than {need}"
-    if not 0 < grid.decay_fraction < 1:
-        yield f"decay_fraction {grid.decay_fraction} must lie between 0 and 1"
     if grid.vocabulary < 257:
         yield f"a vocabulary of {grid.vocabulary} cannot hold 256 bytes and the end-of-text token"
     if grid.branch_scale not in ("inverse-sqrt-depth", "one"):

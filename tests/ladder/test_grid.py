@@ -1,0 +1,54 @@
+"""A grid is checked before anything runs."""
+
+import pytest
+
+from companion.ladder.grid import make_grid, read_grid, to_record
+from companion.runtime import InputError
+
+GOOD = {"widths": [32, 64], "depths": [1, 2], "tokens": [1e6, 2e6]}
+
+
+def test_a_record_becomes_a_grid_and_back():
+    grid = make_grid(GOOD)
+    assert make_grid(to_record(grid)) == grid
+    assert grid.tokens == (1_000_000, 2_000_000)
+
+
+def test_runs_are_the_full_product_with_the_longest_first():
+    runs = make_grid({**GOOD, "seeds": [0, 1]}).runs()
+    assert len({run.name for run in runs}) == 8
+    costs = [run.m**2 * run.ell for run in runs]
+    assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"widths": [48]}, "width 48 is impossible"),
+        ({"depths": [0]}, "depth 0 is impossible"),
+        ({"tokens": [1000]}, "before the warm-up"),
+        ({"tokens": []}, "no tokens"),
+        ({"decay_fraction": 1.0}, "between 0 and 1"),
+        ({"vocabulary": 100}, "cannot hold 256 bytes"),
+        ({"branch_scale": "half"}, "is unknown"),
+        ({"wdiths": [32]}, "'wdiths' is unknown"),
+        ({"depths": ["deep"]}, "'depths' cannot be"),
+        ({"depths": [1.5]}, "'depths' cannot be"),
+        ({"batch": [1]}, "'batch' cannot be"),
+    ],
+)
+def test_impossible_grids_are_refused(change, sentence):
+    with pytest.raises(InputError, match=sentence):
+        make_grid(GOOD | change)
+
+
+def test_missing_keys_and_files_are_named(tmp_path):
+    with pytest.raises(InputError, match="needs the key 'tokens'"):
+        make_grid({"widths": [32], "depths": [1]})
+    with pytest.raises(InputError, match="cannot be read"):
+        read_grid(tmp_path / "none.yaml")
+    broken = tmp_path / "broken.yaml"
+    for content, sentence in [("a: [1", "is not YAML"), ("- 1", "must map keys")]:
+        broken.write_text(content)
+        with pytest.raises(InputError, match=sentence):
+            read_grid(broken)

@@ -1,0 +1,162 @@
+"""Training learns, resumes bit for bit, survives divergence, and refuses to mix grids."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from companion.ladder import suite, text
+from companion.ladder.grid import make_grid
+from companion.ladder.model import build, flops_per_token, initial_std
+from companion.ladder.trainer import Trainer, schedule
+from companion.runtime import InputError
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in the code under test catches it."""
+
+
+def killer(after):
+    calls = iter(range(after))
+
+    def progress(*_):
+        if next(calls, None) is None:
+            raise Killed
+
+    return progress
+
+
+def final_weights(folder, grid):
+    paths = [folder / run.name / f"D{D}.safetensors" for run in grid.runs() for D in grid.tokens]
+    return [load_file(path) for path in paths]
+
+
+def test_training_beats_its_baselines_and_writes_everything(grid, tmp_path, runtime):
+    table = suite.train(grid, tmp_path / "out", runtime)
+    stamp = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert len(table) == 4
+    assert (table["status"] == "ok").all()
+    assert (table["loss"] < math.log(grid.vocabulary)).all()
+    assert table.groupby("ell")["loss"].apply(lambda loss: loss.is_monotonic_decreasing).all()
+    assert set(stamp["baselines"]) == {"unigram", "bigram"}
+    assert stamp["corpus"]["train"]["tokens"] == 4096
+
+
+@pytest.mark.parametrize("after", [3, 30, 52])
+def test_a_killed_training_continues_to_the_same_bits(grid, tmp_path, runtime, after, monkeypatch):
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    suite.train(grid, whole, runtime)
+    monkeypatch.setattr("companion.ladder.trainer.CHECKPOINT_SECONDS", 0.01)
+    with pytest.raises(Killed):
+        suite.train(grid, pieces, runtime, progress=killer(after))
+    suite.train(grid, pieces, runtime, resume=True)
+    for a, b in zip(final_weights(whole, grid), final_weights(pieces, grid), strict=True):
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    assert (whole / "table.csv").read_text() == (pieces / "table.csv").read_text()
+    logs = [f"{run.name}/trunk.jsonl" for run in grid.runs()]
+    assert all((whole / log).read_text() == (pieces / log).read_text() for log in logs)
+
+
+def test_exported_weights_are_the_rounded_masters(grid, tmp_path, runtime):
+    suite.train(grid, tmp_path / "out", runtime)
+    run = grid.runs()[0]
+    folder = tmp_path / "out" / run.name
+    masters = load_file(folder / "D4096.safetensors")
+    shipped = load_file(folder / "D4096" / "model.safetensors")
+    for name, weight in shipped.items():
+        assert torch.equal(weight, masters[f"weight/{name}"].to(torch.bfloat16))
+
+
+def test_a_diverged_run_is_reported_and_the_others_go_on(grid, tmp_path, runtime):
+    wild = dataclasses.replace(grid, depths=(1,), learning_rates=(4e-3, 1e18), clip=1e30)
+    table = suite.train(wild, tmp_path / "out", runtime).set_index("learning_rate")
+    assert (table.loc[4e-3, "status"] == "ok").all()
+    assert table.loc[1e18, "status"].str.contains("loss").all()
+    assert table.loc[1e18, "loss"].isna().all()
+
+
+def test_folders_are_not_mixed(grid, tmp_path, runtime):
+    out = tmp_path / "out"
+    suite.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
+    with pytest.raises(InputError, match="holds another grid"):
+        suite.train(grid, out, runtime, resume=True)
+    with pytest.raises(InputError, match="add --resume"):
+        suite.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
+    with pytest.raises(InputError, match="not empty"):
+        suite.train(grid, tmp_path, runtime)
+
+
+def test_too_little_text_or_disk_is_refused(grid, tmp_path, runtime, monkeypatch):
+    with pytest.raises(InputError, match="are asked for"):
+        suite.train(dataclasses.replace(grid, tokens=(2**24,)), tmp_path / "a", runtime)
+    full = type("Usage", (), {"free": 10})()
+    monkeypatch.setattr(suite.shutil, "disk_usage", lambda _: full)
+    with pytest.raises(InputError, match="on disk"):
+        suite.train(grid, tmp_path / "b", runtime)
+
+
+def test_damaged_and_foreign_checkpoints_are_refused(grid, tmp_path, runtime):
+    tokens = np.zeros((128, 32), np.uint16)
+    one, other = (Trainer(grid, run, tokens, runtime) for run in grid.runs())
+    one.update(1.0)
+    one.save(tmp_path / "c.safetensors")
+    with pytest.raises(InputError, match="is of m32-ell2"):
+        other.load(tmp_path / "c.safetensors")
+    damaged = tmp_path / "d.safetensors"
+    damaged.write_bytes((tmp_path / "c.safetensors").read_bytes()[:1000])
+    with pytest.raises(InputError, match="is damaged"):
+        one.load(damaged)
+
+
+def test_schedule_warms_up_holds_and_decays_to_zero(grid):
+    trunk = [schedule(grid, None, step) for step in range(10)]
+    branch = [schedule(grid, 4096, step) for step in range(grid.steps(4096) + 1)]
+    start = grid.branch_start(4096)
+    assert trunk[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert set(trunk[4:]) == {1.0}
+    assert branch[:start] == [schedule(grid, None, step) for step in range(start)]
+    assert branch[-1] == 0
+    assert np.all(np.diff(branch[start:]) < 0)
+
+
+def test_initial_scales_follow_the_stated_rule():
+    grid = make_grid({"widths": [64], "depths": [8], "tokens": [1e6], "vocabulary": 512})
+    (run,) = grid.runs()
+    net = build(grid, run)
+    for name, weight in net.named_parameters():
+        if weight.ndim == 2:
+            expected = initial_std(name, weight.shape[1], grid, run)
+            assert weight.std().item() == pytest.approx(expected, rel=0.05), name
+    down = initial_std("layers.0.mlp.down_proj", 192, grid, run)
+    assert down == pytest.approx(192**-0.5 / 4)
+
+
+def test_flops_are_those_that_torch_counts():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    grid = make_grid({"widths": [64], "depths": [3], "tokens": [1e6], "context": 64})
+    net = build(grid, grid.runs()[0])
+    net.config._attn_implementation = "eager"
+    ids = torch.randint(0, grid.vocabulary, (2, 64))
+    with FlopCounterMode(display=False) as counter:
+        net(ids).logits.sum().backward()
+    # Eager attention computes the masked half as well, and the first layer needs no input gradient.
+    attention = 6 * 64 * 64 * 3
+    assert counter.get_total_flops() / ids.numel() == pytest.approx(
+        flops_per_token(net) + attention, rel=0.03
+    )
+
+
+def test_bigram_baseline_on_a_known_chain():
+    generator = np.random.default_rng(0)
+    flips = generator.random((400, 64)) < 0.1
+    chain = (np.cumsum(flips, axis=1) % 2).astype(np.uint16)
+    losses = text.ngram_losses(chain[:300], chain[300:], 2)
+    entropy = -(0.1 * math.log(0.1) + 0.9 * math.log(0.9))
+    assert losses["bigram"] == pytest.approx(entropy, abs=0.02)
+    assert losses["unigram"] == pytest.approx(math.log(2), abs=0.02)

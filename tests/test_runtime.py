@@ -1,0 +1,72 @@
+"""Devices are checked, seeds repeat, stamps are complete, files are never half-written."""
+
+import json
+
+import pytest
+import torch
+
+from companion.runtime import InputError, Runtime, atomic, hub_reachable, provenance, stored
+
+
+def test_auto_follows_the_hardware():
+    runtime = Runtime.choose()
+    expected = "cuda" if torch.cuda.is_available() else runtime.device
+    assert runtime.device == expected
+    assert runtime.dtype in runtime.reason
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "warp", "cpu:7"])
+def test_absent_devices_are_refused(device):
+    with pytest.raises(InputError, match=device):
+        Runtime.choose(device)
+
+
+def test_unknown_dtype_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"int8.*bfloat16"):
+        Runtime.choose("cpu", "int8")
+
+
+def test_generators_repeat_and_differ_by_stream_and_seed():
+    def draws(seed, stream):
+        runtime = Runtime.choose("cpu", seed=seed)
+        numbers = torch.rand(3, generator=runtime.torch_generator(stream))
+        return [*numbers.tolist(), *runtime.numpy_generator(stream).random(3)]
+
+    assert draws(1, 2) == draws(1, 2)
+    assert draws(1, 2) != draws(1, 3)
+    assert draws(1, 2) != draws(2, 2)
+
+
+def test_provenance_is_complete_plain_json_without_paths():
+    stamp = provenance(Runtime.choose("cpu"), {"model": "tiny"}, note="x")
+    text = json.dumps(stamp)
+    assert {"parameters", "device", "versions", "commit", "time", "note"} <= set(stamp)
+    assert "/home" not in text
+    assert stamp["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in text
+    assert "tiny" in stamp._repr_mimebundle_()["text/html"]
+
+
+def test_atomic_keeps_the_old_file_when_the_writer_fails(tmp_path):
+    path = tmp_path / "a.json"
+    with atomic(path) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic(path) as temporary:
+        temporary.write_text("ne" * (1 // 0))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_stored_results_are_found_or_missed_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_RESULTS", str(tmp_path))
+    (tmp_path / "a.json").write_text("{}")
+    assert stored("a.json").read_text() == "{}"
+    with pytest.raises(InputError, match=r"b\.json"):
+        stored("b.json")
+
+
+def test_hub_is_unreachable_at_once_in_offline_mode(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert not hub_reachable()
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert not hub_reachable(timeout=1)
