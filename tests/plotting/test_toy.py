@@ -41,7 +41,7 @@ def ax():
 
 DRAW = {
     "loss_by_depth": lambda r, ax: figures.loss_by_depth(r, ax, tau=0.2),
-    "entropy_by_temperature": figures.entropy_by_temperature,
+    "entropy_by_temperature": lambda r, ax: figures.entropy_by_temperature(r["entropy"], ax),
     "loss_by_time": lambda r, ax: figures.loss_by_time(r, ax, rho=1.0),
     "exponent_by_time": lambda r, ax: figures.exponent_by_time(r, ax, tau=1.0),
     "local_slopes": lambda r, ax: figures.local_slopes({"": r}, ax),
@@ -65,7 +65,7 @@ def test_figure_is_drawn_with_labels(result, ax, name):
 
 
 def test_entropy_curve_is_the_data(result, ax):
-    figures.entropy_by_temperature(result, ax)
+    figures.entropy_by_temperature(result["entropy"], ax)
     tied = result["entropy"].isel(teacher=[2, 3]).mean("teacher")
     np.testing.assert_allclose(ax.get_lines()[1].get_ydata(), tied)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from companion.runtime import InputError
-from companion.toy import analysis, load, run_toy, save
+from companion.toy import analysis, load, run_toy, save, target_entropy
 from companion.toy.experiment import DIMS, times
 
 ELL = np.array([6, 12, 16, 24, 32, 48.0])
@@ -104,3 +104,9 @@ def test_result_is_labelled_and_survives_the_disk(spec, exact, tmp_path):
     assert load(tmp_path / "r.nc").identical(result)
     with pytest.raises(InputError, match="no toy result"):
         load(tmp_path / "none.nc")
+
+
+def test_target_entropy_is_that_of_the_run(spec, exact):
+    alone = target_entropy(spec, exact, spec.temperatures)
+    np.testing.assert_array_equal(alone, run_toy(spec, exact)["entropy"])
+    assert alone["rho"].values.tolist() == [0.0, 1.0]

@@ -63,8 +63,14 @@ def loss_by_depth(
 
 
 def _plain_ticks(ax: Axes, values: np.ndarray) -> None:
-    ax.set_xticks(values, [f"{v:g}" for v in values])
-    ax.minorticks_off()
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    ax.set_xticks(values, [f"{v:.3g}" for v in values])
+    ax.xaxis.set_minor_locator(NullLocator())
+    if ax.get_yscale() == "log":
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def exponent_by_temperature(
@@ -99,11 +105,14 @@ def exponent_by_temperature(
     return ax
 
 
-def entropy_by_temperature(result: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Mean entropy of the softmax target against temperature, one series for each rho."""
+def entropy_by_temperature(entropy: xr.DataArray, ax: Axes | None = None) -> Axes:
+    """Mean entropy of the softmax target against temperature, one series for each rho.
+
+    `entropy` (teacher, temperature) in nats is that of a result, or of `toy.target_entropy`.
+    """
     ax = ax or plt.gca()
-    for i, rho in enumerate(np.unique(result["rho"])):
-        rows = result["entropy"].isel(teacher=np.flatnonzero(result["rho"] == rho))
+    for i, rho in enumerate(np.unique(entropy["rho"])):
+        rows = entropy.isel(teacher=np.flatnonzero(entropy["rho"] == rho))
         style = {"marker": MARKERS[i % 6], "color": _colour(i)}
         ax.semilogx(rows["temperature"], rows.mean("teacher"), label=teacher_name(rho), **style)
     ax.set_xlabel(r"temperature $\tau$")
@@ -161,6 +170,7 @@ def local_slopes(results: dict[str, xr.Dataset], ax: Axes | None = None) -> Axes
             label = name or teacher_name(rho)
             style = {"marker": MARKERS[index % 6], "color": _colour(index)}
             ax.semilogx(mean["depth"], mean, label=label, **style)
+            _plain_ticks(ax, mean["depth"].values)
             index += 1
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")

@@ -114,11 +114,7 @@ class Engine:
 
     def entropy(self) -> np.ndarray:
         """Mean entropy of the targets in nats, (teacher, temperature); NaN without softmax."""
-        if self.spec.loss == "mse":
-            return np.full((len(self.spec.rho) * self.spec.teachers, 1), np.nan)
-        batches = range(self.spec.test_batches)
-        each = [self._answer(i, draws.TEST).entropy().mean(-1) for i in batches]
-        return torch.stack(each).mean(0).double().cpu().numpy()
+        return mean_entropy(self.teachers, self.spec)
 
     @torch.no_grad()
     def hidden_states(self, stack: Stack, batch: int = 0) -> torch.Tensor:
@@ -137,8 +133,7 @@ class Engine:
             yield stack, (order[stack.ell], slice(first, start[stack.ell]))
 
     def _answer(self, step: int, stream: int = draws.TRAIN) -> Targets:
-        x = draws.inputs(self.spec, stream, step, self.device)
-        return self.teachers.answer(x.to(self.dtype))
+        return self.teachers.respond(stream, step)
 
     def _train(self, stack: Stack, adam: torch.optim.Adam, targets: Targets) -> torch.Tensor:
         for group in adam.param_groups:
@@ -151,6 +146,14 @@ class Engine:
 
     def _head(self) -> torch.Tensor | None:
         return self.teachers.head if self.spec.head == "given" else None
+
+
+def mean_entropy(teachers: Teachers, spec: Specification) -> np.ndarray:
+    """Mean entropy of the targets on fresh data in nats, (teacher, temperature); NaN for "mse"."""
+    if spec.loss == "mse":
+        return np.full((len(spec.rho) * spec.teachers, 1), np.nan)
+    each = [teachers.respond(draws.TEST, i).entropy().mean(-1) for i in range(spec.test_batches)]
+    return torch.stack(each).mean(0).double().cpu().numpy()
 
 
 def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ import xarray as xr
 from companion import geometry
 from companion.runtime import InputError, Runtime, atomic, provenance
 from companion.toy import checkpoint as saved
-from companion.toy.engine import Engine
+from companion.toy.engine import Engine, mean_entropy
 from companion.toy.specification import Specification, specification
+from companion.toy.teachers import Teachers
 
 DIMS = ("teacher", "temperature", "seed", "depth", "step")
 SAVE_EVERY = 60.0
@@ -88,6 +90,16 @@ def times(spec: Specification) -> np.ndarray:
     """Steps after which the students are tested: 0, then logarithmically spaced to the last."""
     spaced = np.geomspace(1, spec.steps, spec.times).round().astype(int)
     return np.unique(np.concatenate([[0], spaced]))
+
+
+def target_entropy(
+    spec: Specification, runtime: Runtime, temperatures: Sequence[float]
+) -> xr.DataArray:
+    """Mean entropy of the targets in nats, (teacher, temperature); trains nothing."""
+    spec = dataclasses.replace(spec, temperatures=tuple(temperatures))
+    teachers = Teachers(spec, runtime.device, runtime.torch_dtype)
+    coords = {k: v for k, v in _coordinates(spec).items() if k not in ("seed", "depth", "step")}
+    return xr.DataArray(mean_entropy(teachers, spec), coords, ("teacher", "temperature"))
 
 
 def save(result: xr.Dataset, path: str | Path) -> None:

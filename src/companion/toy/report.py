@@ -74,7 +74,7 @@ def independent_claim(result: xr.Dataset, kind: str = "alpha") -> Claim:
 
 
 def tied_claim(result: xr.Dataset) -> Claim:
-    """Tied teacher: a higher exponent than the independent one, and that of a first-order scheme."""
+    """Tied teacher: a higher exponent than the independent one, at least a first-order one."""
     tau = float(result["temperature"].max())
     alpha = final_alpha(result, tau)
     tied, independent = replicates(alpha, 1.0), replicates(alpha, 0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from companion.toy.blocks import mlp, rmsnorm
-from companion.toy.draws import Weights, teacher_weights
+from companion.toy.draws import Weights, inputs, teacher_weights
 from companion.toy.specification import Specification
 from companion.toy.students import Member, Stack
 
@@ -34,7 +34,7 @@ class Teachers:
     """All teachers of a specification, ready to answer batches."""
 
     def __init__(self, spec: Specification, device, dtype) -> None:
-        self.spec = spec
+        self.spec, self.device, self.dtype = spec, device, dtype
         self.temperatures = torch.tensor(spec.temperatures, dtype=dtype, device=device)
         if spec.teacher == "residual":
             each = [teacher_weights(spec, t) for t in range(len(spec.rho) * spec.teachers)]
@@ -46,6 +46,10 @@ class Teachers:
                 }
                 for i in range(spec.teacher_depth)
             ]
+
+    def respond(self, stream: int, step: int) -> Targets:
+        """Targets of the batch that `draws.inputs` gives for that stream and step."""
+        return self.answer(inputs(self.spec, stream, step, self.device).to(self.dtype))
 
     @torch.no_grad()
     def answer(self, x: torch.Tensor) -> Targets:
