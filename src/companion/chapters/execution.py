@@ -110,13 +110,14 @@ def _run_all(
         except BaseException:
             crew.stop()
             raise
-    failed = [
-        f"chapter {one.chapter} failed: {why}; what there is of it: {one.partial}"
-        for one, why in zip(due, reasons, strict=True)
-        if why
-    ]
+    failed = [_told(one, why) for one, why in zip(due, reasons, strict=True) if why]
     if failed:
         raise ChapterError("\n".join(failed))
+
+
+def _told(one: Job, why: str) -> str:
+    kept = f"; what there is of it is in {one.partial}" if one.partial.exists() else ""
+    return f"chapter {one.chapter} failed: {why}{kept}"
 
 
 def _cores() -> int:

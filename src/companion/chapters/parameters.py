@@ -114,7 +114,9 @@ def resolve(
 
 def _parameter(statement: ast.stmt, comment: str) -> Parameter:
     match statement:
-        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr()):
+        case ast.AnnAssign(
+            target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value
+        ):
             kind = ast.unparse(annotation)
         case _:
             raise InputError(
@@ -122,7 +124,7 @@ def _parameter(statement: ast.stmt, comment: str) -> Parameter:
             )
     if kind.removeprefix("list[").removesuffix("]") not in SCALARS:
         raise InputError(f"parameter {name} has type {kind}: use {', '.join(SCALARS)} or a list")
-    default = ast.literal_eval(statement.value)
+    default = ast.literal_eval(value)
     parameter = Parameter(name, kind, default, *_limits(comment))
     parameter.check(default)
     return parameter

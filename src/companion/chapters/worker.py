@@ -55,7 +55,7 @@ def _execute(job: dict[str, Any], tell: Tell) -> Any:
         def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
             report = nb_man.cell_start
 
-            def cell_start(cell, cell_index=None, **more):
+            def cell_start(cell, cell_index=0, **more):
                 tell(event="cell", cell=cell_index + 1, cells=len(nb_man.nb.cells))
                 report(cell, cell_index, **more)
 
@@ -71,6 +71,7 @@ def _execute(job: dict[str, Any], tell: Tell) -> Any:
             parameters=job["given"],
             engine_name="companion",
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             cwd=scratch,
         )

@@ -45,7 +45,8 @@ def depth_palette(n: int) -> list[tuple[float, float, float]]:
     import numpy as np
 
     places = np.linspace(*_DEPTH_RANGE, n) if n > 1 else [sum(_DEPTH_RANGE) / 2]
-    return [tuple(map(float, mpl.colormaps["plasma"](place)[:3])) for place in places]
+    colours = (mpl.colormaps["plasma"](place) for place in places)
+    return [(float(red), float(green), float(blue)) for red, green, blue, _ in colours]
 
 
 def _settings() -> dict[str, object]:

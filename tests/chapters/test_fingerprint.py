@@ -1,0 +1,50 @@
+"""The fingerprint changes with each thing that a chapter's numbers depend on, and with no other."""
+
+from __future__ import annotations
+
+from companion.chapters import find
+from companion.chapters.fingerprint import chapter_fingerprint, surroundings, tree_hash
+
+
+def test_notebook_parameters_and_surroundings_count(tiny_book, write_chapter):
+    write_chapter("only")
+    chapter = find(tiny_book, "only")
+    first = chapter_fingerprint(chapter, {"n": 2}, "here")
+    assert chapter_fingerprint(chapter, {"n": 2}, "here") == first
+    assert chapter_fingerprint(chapter, {"n": 3}, "here") != first
+    assert chapter_fingerprint(chapter, {"n": 2}, "there") != first
+    write_chapter("only", "n")
+    assert chapter_fingerprint(chapter, {"n": 2}, "here") != first
+
+
+def test_data_and_stored_results_count(tiny_book, tmp_path, monkeypatch):
+    monkeypatch.delenv("COMPANION_DATA", raising=False)
+    seen = {surroundings(tiny_book)}
+    (tiny_book.sources / "results").mkdir()
+    (tiny_book.sources / "results" / "large.json").write_text("{}")
+    seen.add(surroundings(tiny_book))
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "table.csv").write_text("m,ell,D,loss\n")
+    monkeypatch.setenv("COMPANION_DATA", str(data))
+    seen.add(surroundings(tiny_book))
+    (data / "table.csv").write_text("m,ell,D,loss\n1,2,3,4\n")
+    seen.add(surroundings(tiny_book))
+    assert len(seen) == 4
+
+
+def test_installed_versions_count(tiny_book, monkeypatch):
+    before = surroundings(tiny_book)
+    monkeypatch.setattr("companion.chapters.fingerprint._versions", lambda: ["numpy==0"])
+    assert surroundings(tiny_book) != before
+
+
+def test_a_tree_is_its_paths_and_contents_and_nothing_compiled(tmp_path):
+    (tmp_path / "a").write_text("1")
+    before = tree_hash(tmp_path)
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "a.pyc").write_text("2")
+    assert tree_hash(tmp_path) == before
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert tree_hash(tmp_path) != before
+    assert tree_hash(tmp_path / "nothing there") == tree_hash(tmp_path / "__pycache__" / "none")
