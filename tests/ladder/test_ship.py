@@ -1,0 +1,43 @@
+"""What ships is complete, loads, and says where it comes from."""
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from companion.ladder import suite
+from companion.ladder.ship import ship
+from companion.runtime import InputError
+
+
+@pytest.fixture
+def trained(grid, tmp_path, runtime):
+    suite.train(dataclasses.replace(grid, depths=(2,)), tmp_path / "trained", runtime)
+    return tmp_path / "trained"
+
+
+def test_shipped_models_load_and_repeat_the_loss_of_the_table(trained, tmp_path, runtime):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    names = ship(trained, tmp_path / "out", 32)
+    folder = tmp_path / "out" / "ladder" / "m32-ell2"
+    assert names == ["ladder.csv", "ladder.json", "ladder/m32-ell2"]
+    assert AutoModelForCausalLM.from_pretrained(folder).config.num_hidden_layers == 2
+    assert AutoTokenizer.from_pretrained(folder).eos_token == "<|endoftext|>"
+    log = pd.read_csv(folder / "loss.csv")
+    assert log["step"].tolist() == list(range(1, 33))
+    row = pd.read_csv(tmp_path / "out" / "ladder.csv").iloc[-1]
+    card = (folder / "README.md").read_text()
+    assert f"{row['loss']:.4f} nats/token" in card
+    assert "one pass" in card
+
+
+def test_unfinished_grids_and_absent_widths_are_refused(trained, tmp_path):
+    with pytest.raises(InputError, match="width 64 is not in the grid"):
+        ship(trained, tmp_path / "out", 64)
+    table = trained / "table.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match="not finished"):
+        ship(trained, tmp_path / "out", 32)
+    with pytest.raises(InputError, match="holds no trained grid"):
+        ship(tmp_path / "nothing", tmp_path / "out", 32)
