@@ -96,7 +96,8 @@ def open_source(tokens: Any, model: Model, length: int | None, limit: int | None
     if hasattr(tokens, "manifest"):
         total = tokens.tokens // tokens.length if getattr(tokens, "tokens", None) else None
         name = getattr(getattr(tokens, "source", None), "name", "corpus")
-        return Source(tokens, tokens, {"corpus": name, "length": tokens.length}, total)
+        facts = {"corpus": name, "length": tokens.length, "limit": tokens.tokens}
+        return Source(tokens, tokens, facts, total)
     return _table(tokens, limit)
 
 

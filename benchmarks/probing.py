@@ -1,0 +1,253 @@
+"""Speed and memory of `probe` beside a plain implementation of the same statistics, same run.
+
+Plain means: the whole forward pass with its logits, full-vocabulary float32 logits and log_softmax
+for every layer, every per-token value kept and concatenated, statistics at the end.
+
+python benchmarks/probing.py [--quick] [--json] [--device cuda] [--memory]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, log_softmax
+from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaConfig
+
+from companion import models, probing
+from companion.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model's shape and how it is fed."""
+
+    config: Any
+    block: int
+    blocks: int
+    at_once: int
+
+
+def ladder_case(quick: bool) -> Case:
+    """The embedded ladder's shape: 8 blocks, 128 wide, vocabulary 2,048."""
+    config = LlamaConfig(
+        vocab_size=2048,
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=8,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+    )
+    return Case(config, 256, 32 if quick else 128, 32)
+
+
+def pythia_case(quick: bool) -> Case:
+    """Pythia-410m's shape: 24 blocks, 1,024 wide, vocabulary 50,304, blocks of 1,024 tokens."""
+    config = GPTNeoXConfig(
+        vocab_size=50304,
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=24,
+        num_attention_heads=16,
+        max_position_embeddings=2048,
+    )
+    return Case(config, 1024, 16 if quick else 96, 8)
+
+
+def plain(model: models.Model, tokens: Tensor, at_once: int) -> dict[str, np.ndarray]:
+    """Every value of every token, then mean, variance, extremes and quantiles."""
+    kept: dict[str, list[Tensor]] = {}
+    for batch in tokens.split(at_once):
+        for name, values in _plain_batch(model, batch.to(model.device)).items():
+            kept[name] = [torch.cat([*kept.get(name, []), values.cpu()], -1)]
+    levels = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
+    table = {}
+    for name, (values,) in kept.items():
+        x = values.double().numpy()
+        moments = [x.mean(-1), x.var(-1, ddof=1), x.min(-1), x.max(-1)]
+        table[name] = np.stack([*moments, *np.quantile(x, levels, axis=-1)], -1)
+    return table
+
+
+def _plain_batch(model: models.Model, tokens: Tensor) -> dict[str, Tensor]:
+    states, call = [], {}
+
+    def keep(block, args, kwargs):
+        states.append(args[0] if args else kwargs["hidden_states"])
+        call.update(args=args[1:], kwargs=kwargs)
+
+    hooks = [b.register_forward_pre_hook(keep, with_kwargs=True) for b in model.blocks]
+    last = []
+    hooks.append(
+        model.blocks[-1].register_forward_hook(
+            lambda b, a, output: last.append(output if isinstance(output, Tensor) else output[0])
+        )
+    )
+    logits = model.net(input_ids=tokens, use_cache=False).logits
+    for hook in hooks:
+        hook.remove()
+    values = _plain_geometry(torch.stack([*states, last[0]]).float())
+    final = log_softmax(logits[:, :-1].float(), -1)
+    target = tokens[:, 1:, None]
+    read: dict[str, list[Tensor]] = {"cross_entropy": [], "entropy": [], "kl": [], "top1": []}
+    for h in states:
+        z = model.blocks[-1](h, *call["args"], **call["kwargs"])
+        z = z if isinstance(z, Tensor) else z[0]
+        logp = log_softmax(model.unembedding(model.final_norm(z))[:, :-1].float(), -1)
+        p = logp.exp()
+        read["cross_entropy"].append(-logp.gather(-1, target).flatten())
+        read["entropy"].append(-(p * logp).sum(-1).flatten())
+        read["kl"].append((final.exp() * (final - logp)).sum(-1).flatten())
+        read["top1"].append((logp.argmax(-1) == final.argmax(-1)).float().flatten())
+    values |= {name: torch.stack(layers) for name, layers in read.items()}
+    values["loss_removed"] = values["cross_entropy"][:-1] - values["cross_entropy"][1:]
+    return values
+
+
+def _plain_geometry(h: Tensor) -> dict[str, Tensor]:
+    dh, way = h[1:] - h[:-1], h[-1] - h[0]
+    theta = cosine_similarity(h[:-1], h[1:], dim=-1).clamp(-1, 1).acos()
+    theta_dh = cosine_similarity(dh[:-1], dh[1:], dim=-1).clamp(-1, 1).acos()
+    step = dh.norm(dim=-1)
+    u = dh / step[..., None]
+    values = {
+        "norm": h.norm(dim=-1),
+        "update_norm": step,
+        "theta": theta,
+        "theta_dh": theta_dh,
+        "theta_end": cosine_similarity(h[:-1], h[-1:], dim=-1).clamp(-1, 1).acos(),
+        "projection": ((h - h[0]) * way).sum(-1) / way.square().sum(-1),
+        "curvature": 2 * theta_dh / (step[1:] + step[:-1]),
+        "straightness": way.norm(dim=-1)[None] / step.sum(0)[None],
+        "update_correlation": torch.einsum("ibtm,jbtm->ijbt", u, u),
+    }
+    return {name: x.flatten(-2) for name, x in values.items()}
+
+
+def timed(device: torch.device, work: Callable[[], Any]) -> float:
+    """Seconds that `work` takes, all of the device's queue included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def compare(case: Case, runtime: Runtime, repeats: int, fuse: bool) -> dict[str, Any]:
+    """Both implementations in turns on the same tokens; medians of tokens a second."""
+    model = build(case, runtime)
+    tokens = draw(case, case.blocks)
+
+    def ours(part: Tensor = tokens) -> None:
+        probing.probe(model, part, batch_size=case.at_once, noise_batches=0, compile=fuse)
+
+    with torch.no_grad():
+        for warm in (lambda: plain(model, tokens[: case.at_once], case.at_once), ours):
+            warm()
+        pairs = [
+            (
+                timed(model.device, lambda: plain(model, tokens, case.at_once)),
+                timed(model.device, ours),
+            )
+            for _ in range(repeats)
+        ]
+    baseline, own = (statistics.median(times) for times in zip(*pairs, strict=True))
+    result = {
+        "ratio": statistics.median(a / b for a, b in pairs),
+        "baseline": tokens.numel() / baseline,
+        "ours": tokens.numel() / own,
+        "unit": "tokens/s",
+        "tokens": tokens.numel(),
+        "repeats": repeats,
+        "device": runtime.device_name,
+        "dtype": runtime.dtype,
+    }
+    if runtime.device.startswith("cuda"):
+        result |= against_floor(model, case, own / tokens.numel())
+    return result
+
+
+def build(case: Case, runtime: Runtime) -> models.Model:
+    torch.manual_seed(0)
+    net = AutoModelForCausalLM.from_config(case.config)
+    return models.Model.of(net.to(runtime.torch_device, runtime.torch_dtype), runtime)
+
+
+def draw(case: Case, blocks: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, case.config.vocab_size, (blocks, case.block), generator=generator)
+
+
+def against_floor(model: models.Model, case: Case, seconds: float) -> dict[str, float]:
+    """Time of forward pass and ell unembeddings at the measured matmul peak, over ours."""
+    peak = matmul_peak(model.device, model.dtype)
+    blocks = 2 * sum(p.numel() for p in model.blocks.parameters() if p.ndim == 2)
+    attention = 2 * 2 * model.m * case.block * model.ell
+    unembed = 2 * model.m * model.V * model.ell
+    floor = (blocks + attention + unembed) / peak
+    return {"fraction_of_peak": floor / seconds, "peak_flops": peak, "floor_seconds": floor}
+
+
+def matmul_peak(device: torch.device, dtype: torch.dtype, n: int = 8192) -> float:
+    """Flops a second of a large square product."""
+    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
+    for _ in range(3):
+        a @ b
+    times = [timed(device, lambda: [a @ b for _ in range(10)]) / 10 for _ in range(5)]
+    return 2 * n**3 / min(times)
+
+
+def memory_growth(runtime: Runtime, first: int = 100_000, last: int = 1_000_000) -> dict[str, Any]:
+    """Growth of resident memory between `first` and `last` tokens of one probe, in bytes."""
+    import psutil
+
+    case = ladder_case(True)
+    case.config.num_hidden_layers, case.config.hidden_size = 4, 64
+    model = build(case, runtime)
+    tokens = draw(case, -(-last // case.block))
+    process, seen = psutil.Process(), []
+
+    def watch(done: int, total: int | None) -> None:
+        if done >= first:
+            seen.append(process.memory_info().rss)
+
+    probing.probe(model, tokens, batch_size=32, progress=watch)
+    return {"memory_growth_bytes": max(seen) - seen[0], "from_tokens": first, "to_tokens": last}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="within a minute on two cores")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--memory", action="store_true", help="also memory from 1e5 to 1e6 tokens")
+    parser.add_argument("--compile", action="store_true", help="fused reduction (default on CUDA)")
+    arguments = parser.parse_args()
+    runtime = Runtime.choose(arguments.device)
+    on_gpu = runtime.device.startswith("cuda")
+    case = (pythia_case if on_gpu else ladder_case)(arguments.quick)
+    repeats = 3 if arguments.quick else 5
+    result = compare(case, runtime, repeats, arguments.compile or on_gpu)
+    if arguments.memory or not arguments.quick:
+        result |= memory_growth(runtime)
+    if arguments.json:
+        print(json.dumps(result, indent=1))
+        return
+    for name, value in result.items():
+        print(f"{name:>20}  {value:,.4g}" if isinstance(value, float) else f"{name:>20}  {value}")
+
+
+if __name__ == "__main__":
+    main()
