@@ -62,6 +62,20 @@ def test_a_killed_training_continues_to_the_same_bits(grid, tmp_path, runtime, a
     assert all((whole / log).read_text() == (pieces / log).read_text() for log in logs)
 
 
+def test_runs_at_the_same_time_give_the_same_table(grid, tmp_path, runtime):
+    seen = []
+    short = dataclasses.replace(grid, tokens=(2048,))
+    alone = suite.train(short, tmp_path / "alone", runtime)
+    torch.set_num_threads(1)
+    together = suite.train(
+        short, tmp_path / "together", runtime, jobs=2, progress=lambda *a: seen.append(a[0])
+    )
+    assert together.drop(columns="loss_sem").equals(alone.drop(columns="loss_sem"))
+    assert len(set(seen)) == 2
+    with pytest.raises(InputError, match="0 jobs"):
+        suite.train(short, tmp_path / "none", runtime, jobs=0)
+
+
 def test_exported_weights_are_the_rounded_masters(grid, tmp_path, runtime):
     suite.train(grid, tmp_path / "out", runtime)
     run = grid.runs()[0]
@@ -160,3 +174,16 @@ def test_bigram_baseline_on_a_known_chain():
     entropy = -(0.1 * math.log(0.1) + 0.9 * math.log(0.9))
     assert losses["bigram"] == pytest.approx(entropy, abs=0.02)
     assert losses["unigram"] == pytest.approx(math.log(2), abs=0.02)
+
+
+def test_checkpoints_are_the_trunk_at_their_step(grid, tmp_path, runtime):
+    kept = dataclasses.replace(grid, depths=(1,), checkpoints=(5, 20))
+    suite.train(kept, tmp_path / "out", runtime)
+    (run,) = kept.runs()
+    trainer = Trainer(kept, run, text.load_texts(tmp_path / "out", kept).train, runtime)
+    for stop in kept.checkpoints:
+        while trainer.step < stop:
+            trainer.update(schedule(kept, None, trainer.step))
+        stored = load_file(tmp_path / "out" / run.name / f"step{stop}" / "model.safetensors")
+        for name, weight in trainer.net.named_parameters():
+            assert torch.equal(stored[name], weight.detach().to(torch.bfloat16))

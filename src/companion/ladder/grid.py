@@ -34,6 +34,7 @@ class Grid:
     context: int = 256  # tokens a block
     batch: int = 16  # blocks a step
     warmup: int = 50  # steps
+    checkpoints: tuple[int, ...] = ()  # steps of the trunk at which the model is kept as it is
     decay_fraction: float = 0.2  # last part of D over which the rate falls linearly to zero
     weight_decay: float = 0.1  # of matrices, relative to the learning rate
     clip: float = 1.0  # bound of the gradient norm

@@ -1,4 +1,4 @@
-"""Train a whole grid into a folder, run after run, and collect the table of losses.
+"""Train a whole grid into a folder, run after run or several at once, and collect the losses.
 
 The folder holds `grid.json`, `tokenizer.json`, `table.csv`, `provenance.json`, and for each run
 `<run>/trunk.safetensors`, `<run>/D<tokens>.safetensors` (checkpoints), their `.jsonl` logs,
@@ -8,25 +8,22 @@ The folder holds `grid.json`, `tokenizer.json`, `table.csv`, `provenance.json`, 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import queue
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from companion.corpus import DOCUMENT_TOKENS
 from companion.ladder import text
 from companion.ladder.grid import Grid, Run, to_record
-from companion.ladder.model import flops_per_token
-from companion.ladder.trainer import Diverged, Trainer, advance
+from companion.ladder.job import Job, Progress
 from companion.runtime import InputError, Runtime, atomic, provenance
-from companion.statistics.intervals import clustered_mean
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[str, int, int, float, float], None]
 
 
 def train(
@@ -36,6 +33,7 @@ def train(
     *,
     resume: bool = False,
     compiled: bool = False,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Train every run of `grid` into folder `out`.
@@ -51,8 +49,10 @@ def train(
         Continue what an interrupted call left.
     compiled : bool
         Use `torch.compile` (needs a C++ compiler; pays for runs of more than some minutes).
+    jobs : int
+        Runs trained at the same time, each in a process with its share of the CPU threads.
     progress : callable, optional
-        Called as `progress(name, step, steps, loss, tokens_per_second)`.
+        See `Progress`.
 
     Returns
     -------
@@ -67,27 +67,26 @@ def train(
         If the folder holds something else, the corpus is too small, or the disk is too full.
     """
     out = Path(out)
+    if jobs < 1:
+        raise InputError(f"{jobs} jobs cannot train anything: use 1 or more")
     _claim_folder(grid, out, resume)
-    tokenizer = text.load_tokenizer(out, grid)
-    tokens, _, train_manifest = text.load_blocks(
-        out, grid.corpus, tokenizer, grid.context, max(grid.tokens)
-    )
-    held_out = text.load_blocks(
-        out, grid.held_out, tokenizer, grid.context, grid.evaluate, DOCUMENT_TOKENS
-    )
+    texts = text.load_texts(out, grid)
     stamp = provenance(
         runtime,
         to_record(grid),
-        corpus={"train": train_manifest, "held_out": held_out[2]},
-        baselines=text.ngram_losses(tokens, held_out[0], grid.vocabulary),
+        jobs=jobs,
+        corpus={"train": texts.train_manifest, "held_out": texts.held_out_manifest},
+        baselines=text.ngram_losses(texts.train, texts.held_out, grid.vocabulary),
     )
     (out / "provenance.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    tasks = [Job(grid, run, out / run.name, runtime, compiled) for run in grid.runs()]
+    progress = progress or (lambda *_: None)
+    several = _at_once(tasks, jobs, progress) if jobs > 1 else None
     rows: list[dict[str, Any]] = []
-    for run in grid.runs():
-        job = _Job(grid, run, out / run.name, runtime, compiled, progress)
-        rows += job.train(tokens, held_out)
-        _write_table(rows, out)
-    return _write_table(rows, out)
+    for result in several or (job.train(texts, progress) for job in tasks):
+        rows += result
+        table = _write_table(rows, out)
+    return table
 
 
 def _claim_folder(grid: Grid, out: Path, resume: bool) -> None:
@@ -115,98 +114,40 @@ def _bytes(grid: Grid, run: Run) -> int:
     return entries * (12 * 2 + 2 * len(grid.tokens))
 
 
-class _Job:
-    """One run inside its folder."""
-
-    def __init__(
-        self,
-        grid: Grid,
-        run: Run,
-        folder: Path,
-        runtime: Runtime,
-        compiled: bool,
-        progress: Progress | None,
-    ) -> None:
-        self.grid, self.run, self.folder, self.runtime = grid, run, folder, runtime
-        self.compiled, self.progress = compiled, progress
-
-    def train(self, tokens: np.ndarray, held_out: Any) -> list[dict[str, Any]]:
-        """Rows of all D of this run; those that exist are read, not trained again."""
-        wanted = sorted(self.grid.tokens)
-        if all(self._result(D).exists() for D in wanted):
-            return [json.loads(self._result(D).read_text(encoding="utf-8")) for D in wanted]
-        self.folder.mkdir(exist_ok=True)
-        trainer = Trainer(self.grid, self.run, tokens, self.runtime)
-        if self.compiled:
-            trainer.net.compile()
-        rows = []
-        for D in wanted:
-            if not self._result(D).exists():
-                row = self._row(trainer, D, held_out)
-                with atomic(self._result(D)) as temporary:
-                    temporary.write_text(json.dumps(row), encoding="utf-8")
-            rows.append(json.loads(self._result(D).read_text(encoding="utf-8")))
-        return rows
-
-    def _result(self, D: int) -> Path:
-        return self.folder / f"D{D}.json"
-
-    def _row(self, trainer: Trainer, D: int, held_out: Any) -> dict[str, Any]:
-        try:
-            self._anneal(trainer, D)
-            loss = held_out_loss(trainer, held_out[0], held_out[1])
-            measured = {"loss": loss.estimate, "loss_sem": loss.stderr, "status": "ok"}
-            trainer.export(self.folder / f"D{D}")
-        except Diverged as reason:
-            measured = {"loss": None, "loss_sem": None, "status": str(reason)}
-        return self._facts(trainer, D) | measured
-
-    def _anneal(self, trainer: Trainer, D: int) -> None:
-        """Bring the trunk to where the branch of D leaves it, then train the branch."""
-        trunk, branch = self.folder / "trunk.safetensors", self.folder / f"D{D}.safetensors"
-        if branch.exists():
-            trainer.load(branch)
-        else:
-            if trunk.exists():
-                trainer.load(trunk)
-            advance(trainer, self.grid.branch_start(D), None, trunk, self._report(D))
-        advance(trainer, self.grid.steps(D), D, branch, self._report(D))
-
-    def _report(self, D: int) -> Callable[[int, float, float], None]:
-        name, steps = f"{self.run.name} D={D:.2g}", self.grid.steps(D)
-        progress = self.progress or (lambda *_: None)
-        return lambda step, loss, speed: progress(name, step, steps, loss, speed)
-
-    def _facts(self, trainer: Trainer, D: int) -> dict[str, Any]:
-        run, grid = self.run, self.grid
-        trained = grid.steps(D) * grid.step_tokens
-        return {
-            "m": run.m,
-            "ell": run.ell,
-            "D": trained,
-            "seed": run.seed,
-            "N": sum(p.numel() for p in trainer.net.parameters()),
-            "flops": flops_per_token(trainer.net) * trained,
-            "learning_rate": run.learning_rate,
-            "annealed": True,
-        }
+def _at_once(tasks: list[Job], jobs: int, progress: Progress) -> Iterator[list[dict[str, Any]]]:
+    """Results of `tasks` in their order, from `jobs` processes that report through a queue."""
+    context = multiprocessing.get_context("spawn")
+    reports = context.Queue()
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ProcessPoolExecutor(jobs, context, _start_process, (reports, threads)) as pool:
+        futures = [pool.submit(_train_in_process, job) for job in tasks]
+        for future in futures:
+            while not future.done():
+                _forward(reports, progress)
+            yield future.result()
 
 
-def held_out_loss(trainer: Trainer, tokens: np.ndarray, documents: np.ndarray) -> Any:
-    """Next-token loss in float32 on blocks, with its interval clustered by document."""
+def _forward(reports: Any, progress: Progress) -> None:
+    try:
+        progress(*reports.get(timeout=0.5))
+    except queue.Empty:
+        return
+
+
+_reports: Any = None
+
+
+def _start_process(reports: Any, threads: int) -> None:
     import torch
-    from torch.nn.functional import cross_entropy
 
-    losses = []
-    with torch.no_grad():
-        for start in range(0, len(tokens), trainer.grid.batch):
-            ids = torch.from_numpy(tokens[start : start + trainer.grid.batch].astype(np.int64))
-            ids = ids.to(trainer.runtime.torch_device)
-            logits = trainer.net(ids).logits[:, :-1].float()
-            losses.append(
-                cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
-            )
-    return clustered_mean(torch.cat(losses).cpu().numpy(), documents[:, 1:].ravel())
+    global _reports
+    _reports = reports
+    torch.set_num_threads(threads)
+
+
+def _train_in_process(job: Job) -> list[dict[str, Any]]:
+    texts = text.load_texts(job.folder.parent, job.grid)
+    return job.train(texts, lambda *report: _reports.put(report))
 
 
 def _write_table(rows: list[dict[str, Any]], out: Path) -> pd.DataFrame:

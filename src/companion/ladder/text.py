@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,6 +84,26 @@ def load_blocks(
             np.savez(temporary, tokens=arrays[0], documents=arrays[1], manifest=text)
     with np.load(file) as stored:
         return stored["tokens"], stored["documents"], json.loads(str(stored["manifest"]))
+
+
+class Texts(NamedTuple):
+    """What a grid trains on and is measured on: token ids (block, position), document ids."""
+
+    train: np.ndarray
+    train_manifest: dict[str, Any]
+    held_out: np.ndarray
+    documents: np.ndarray
+    held_out_manifest: dict[str, Any]
+
+
+def load_texts(folder: Path, grid: Grid) -> Texts:
+    """The texts of `grid`, tokenised once and kept in `folder`."""
+    tokenizer = load_tokenizer(folder, grid)
+    train, _, manifest = load_blocks(folder, grid.corpus, tokenizer, grid.context, max(grid.tokens))
+    held_out = load_blocks(
+        folder, grid.held_out, tokenizer, grid.context, grid.evaluate, corpus.DOCUMENT_TOKENS
+    )
+    return Texts(train, manifest, *held_out)
 
 
 def ngram_losses(train: np.ndarray, test: np.ndarray, vocabulary: int) -> dict[str, float]:
