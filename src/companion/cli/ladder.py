@@ -27,6 +27,7 @@ def train(
     resume: Annotated[bool, typer.Option(help="Continue an interrupted training.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
+    jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
 ) -> None:
     """Train every model of GRID and write OUT/table.csv."""
@@ -38,7 +39,13 @@ def train(
     runtime = Runtime.choose(device, dtype)
     with _Reporter() as report:
         table = suite.train(
-            specification, out, runtime, resume=resume, compiled=compiled, progress=report
+            specification,
+            out,
+            runtime,
+            resume=resume,
+            compiled=compiled,
+            jobs=jobs,
+            progress=report,
         )
     print(table.to_string(index=False))
 

@@ -1,0 +1,39 @@
+"""Read what the package carries of its ladder: provenance, loss tables, training curves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from companion.models.load import LADDER
+
+DATA = LADDER.parent
+
+
+def stamp() -> dict[str, Any]:
+    """Provenance of the embedded ladder, with its corpora and n-gram baselines (nats/token)."""
+    return json.loads((DATA / "ladder.json").read_text(encoding="utf-8"))
+
+
+def curves(width: int) -> dict[int, pd.DataFrame]:
+    """Training log of each embedded model of `width`, by depth ell.
+
+    Returns
+    -------
+    dict of DataFrame
+        Columns step, tokens, loss (nats/token of that step's batch), gradient_norm, rate.
+    """
+    record = stamp()["parameters"]
+    found = {}
+    for log in LADDER.glob(f"m{width}-ell*/loss.csv"):
+        frame = pd.read_csv(log)
+        frame["tokens"] = frame["step"] * record["batch"] * record["context"]
+        found[_depth(log.parent)] = frame
+    return dict(sorted(found.items()))
+
+
+def _depth(folder: Path) -> int:
+    return int(folder.name.split("ell")[1])

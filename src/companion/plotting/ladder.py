@@ -1,0 +1,43 @@
+"""Figures of the ladder: training curves, and loss against depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+from pandas import DataFrame
+
+from companion.plotting import theme
+
+
+def training(curves: Mapping[int, DataFrame], ax: Axes | None = None, smooth: int = 20) -> Axes:
+    """Training loss against tokens, a line for each depth, mean of `smooth` steps."""
+    ax = ax or plt.gca()
+    for (ell, curve), colour in zip(curves.items(), theme.depth_palette(len(curves)), strict=True):
+        mean = curve["loss"].rolling(smooth, min_periods=1).mean()
+        ax.plot(curve["tokens"], mean, color=colour, label=f"{ell} blocks")
+    ax.set(xscale="log", xlabel="training tokens", ylabel="training loss (nats/token)")
+    ax.legend()
+    return ax
+
+
+def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | None = None) -> Axes:
+    """Held-out loss against depth at the largest D, a line for each width; n-grams dotted."""
+    ax = ax or plt.gca()
+    longest = table[table["D"] == table["D"].max()]
+    for (m, rows), colour in zip(longest.groupby("m"), theme.FAMILY_PALETTE, strict=False):
+        rows = rows.sort_values("ell")
+        ax.errorbar(
+            rows["ell"], rows["loss"], rows["loss_sem"], fmt="o-", color=colour, label=f"m = {m}"
+        )
+    for name, loss in baselines.items():
+        ax.axhline(loss, linestyle=":", color=theme.INK)
+        ax.annotate(name, (longest["ell"].max(), loss), ha="right", va="bottom", color=theme.INK)
+    ax.set(xscale="log", xlabel=r"depth $\ell$ (blocks)", ylabel="held-out loss (nats/token)")
+    ax.set_xticks(sorted(longest["ell"].unique()))
+    ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.legend()
+    return ax
