@@ -1,7 +1,8 @@
 """One look for every figure: seaborn, colour-blind safe, readable on light and on dark pages.
 
 Floor 3. Backgrounds are transparent and text is a middle grey, so that one picture serves both
-modes of the book; a test holds the contrast of every colour against both page backgrounds.
+modes of the book. Tests hold the contrast of every colour against both page backgrounds, and the
+distance between any two families as people with red-green blindness see them.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ INK = "#7a7a7a"
 GRID = "#9a9a9a55"
 PAGE_BACKGROUNDS = ("#ffffff", "#121212")
 FAMILY_PALETTE = (
-    "#0072b2",  # blue
-    "#d55e00",  # vermilion
-    "#009e73",  # green
-    "#cc79a7",  # pink
-    "#b07c00",  # ochre
-    "#a06cc8",  # violet
-    "#7a7a7a",  # grey
+    "#0078b4",  # blue
+    "#d25a00",  # orange
+    "#692dff",  # violet
+    "#1ea5a5",  # teal
+    "#964b3c",  # brown
+    "#7878ff",  # periwinkle
 )
 _DEPTH_RANGE = (0.30, 0.70)
 

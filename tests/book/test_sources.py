@@ -1,0 +1,90 @@
+"""Chapters as sources: bare, well formed, and written to the house's rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from companion.chapters import PROFILES, Book, discover
+from companion.chapters.source import source
+from companion.runtime import InputError, checkout
+
+ROOT = checkout()
+assert ROOT is not None
+BOOK = Book(ROOT)
+CHAPTERS = discover(BOOK)
+MOST_CELLS, MOST_LINES = 30, 15
+SCRIPT_PATHS = re.compile(r"/(home|root|work|Users)/")
+
+pytestmark = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+
+
+def _code(chapter):
+    return [cell for cell in chapter.notebook["cells"] if cell["cell_type"] == "code"]
+
+
+def _text(chapter):
+    cells = chapter.notebook["cells"]
+    return "\n".join(source(cell) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def test_it_is_bare_and_valid(chapter):
+    notebook = nbformat.read(chapter.path, as_version=4)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert not [cell for cell in _code(chapter) if cell["outputs"] or cell["execution_count"]]
+    ids = [cell["id"] for cell in chapter.notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    assert chapter.notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert 0 < chapter.minutes <= 5
+    assert not SCRIPT_PATHS.search(chapter.path.read_text("utf-8"))
+
+
+def test_its_parameters_are_declared_and_its_profiles_pass_the_check(chapter):
+    declared = {one.name: one for one in chapter.parameters}
+    assert {"device", "seed"} <= set(declared)
+    assert all(one.help for one in declared.values())
+    for profile in PROFILES:
+        chapter.values(BOOK.profile(profile).get(chapter.name, {}))
+    with pytest.raises(InputError, match="has no parameter sede: did you mean seed"):
+        chapter.values({"sede": 1})
+
+
+def test_cells_are_few_and_short(chapter):
+    assert len(_code(chapter)) <= MOST_CELLS
+    too_long = [cell for cell in _code(chapter) if len(source(cell).splitlines()) > MOST_LINES]
+    assert not too_long
+
+
+def test_it_opens_with_its_minutes_and_closes_with_its_provenance(chapter):
+    first = source(chapter.notebook["cells"][0])
+    assert first.startswith("# ")
+    assert "minute" in first
+    assert "provenance(" in source(_code(chapter)[-1])
+    assert re.search(r"^## Summary", _text(chapter), re.MULTILINE)
+
+
+def test_it_has_exercises_with_solutions(chapter):
+    exercises = re.findall(r"\{exercise(?:-start)?\}", _text(chapter))
+    solutions = re.findall(r"\{solution(?:-start)?\}", _text(chapter))
+    assert 3 <= len(exercises) <= 5
+    assert len(solutions) == len(exercises)
+
+
+def test_every_figure_has_a_name_a_caption_and_alt_text(chapter):
+    figures = [c["metadata"]["mystnb"] for c in _code(chapter) if "mystnb" in c["metadata"]]
+    assert figures
+    for one in figures:
+        assert one["figure"]["name"].startswith("fig-")
+        assert len(one["figure"]["caption"]) > 20
+        assert len(one["image"]["alt"]) > 20
+
+
+def test_it_is_in_the_table_of_contents(chapter):
+    contents = yaml.safe_load((Path(BOOK.root) / "_toc.yml").read_text("utf-8"))
+    assert json.dumps(contents).count(f'"book/{chapter.name}"') == 1
