@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from companion.toy import Specification, report, save
+from companion.toy import Specification, findings, report, save
 from companion.toy.experiment import DIMS
 
 ELL = np.array([2, 4, 8, 16.0])
@@ -32,21 +32,21 @@ def planted(independent, tied, gamma=1 / 3):
 def test_paper_like_result_reproduces_everything():
     result = planted((1.0, 1.0), (2.2, 3.5))
     makers = ("independent_claim", "tied_claim", "temperature_claim", "slow_claim")
-    assert {getattr(report, make)(result).verdict for make in makers} == {"reproduced"}
+    assert {getattr(findings, make)(result).verdict for make in makers} == {"reproduced"}
 
 
 def test_contrary_result_is_not_reproduced():
     result = planted((1.6, 1.6), (1.0, 0.8), gamma=0.8)
     makers = ("independent_claim", "tied_claim", "temperature_claim", "slow_claim")
-    assert {getattr(report, make)(result).verdict for make in makers} == {"not reproduced"}
+    assert {getattr(findings, make)(result).verdict for make in makers} == {"not reproduced"}
 
 
 def test_half_way_is_partly():
-    assert report.tied_claim(planted((1.0, 1.0), (1.2, 1.5))).verdict == "partly"
+    assert findings.tied_claim(planted((1.0, 1.0), (1.2, 1.5))).verdict == "partly"
 
 
 def test_scope_names_the_sizes():
-    assert report.scope(planted((1, 1), (2, 2)))["students"].startswith("width 32")
+    assert findings.scope(planted((1, 1), (2, 2)))["students"].startswith("width 32")
 
 
 def test_table_and_convergence():
@@ -72,6 +72,38 @@ def test_stored_run_or_its_command(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("rho", [0.0, 1.0])
 def test_replicates_are_one_number_each(rho):
-    values = report.final_alpha(planted((1.0, 1.0), (2.0, 2.0)), 1.0)
+    values = findings.final_alpha(planted((1.0, 1.0), (2.0, 2.0)), 1.0)
     expected = (1 + rho) + np.array([-0.02, 0, 0.02])
-    np.testing.assert_allclose(report.replicates(values, rho), expected, rtol=1e-6)
+    np.testing.assert_allclose(findings.replicates(values, rho), expected, rtol=1e-6)
+
+
+def test_midpoint_counts_twice_and_its_gain_decides():
+    plain = planted((1.0, 1.0), (2.0, 2.0))
+    second = planted((1.0, 1.0), (4.0, 4.0)).assign_coords(depth=[1, 2, 4, 8])
+    gain = findings.midpoint_gain(plain, second)
+    expected = 2 * np.log(ELL).mean()
+    np.testing.assert_allclose(gain.isel(teacher=4), expected)
+    np.testing.assert_allclose(gain.isel(teacher=1), 0, atol=1e-12)
+    assert findings.midpoint_claim(plain, second).verdict == "reproduced"
+    assert findings.midpoint_claim(second.assign_coords(depth=ELL), plain).verdict != "reproduced"
+
+
+def test_geometry_of_ensemble_and_flow():
+    result = planted((1.0, 1.0), (2.0, 2.0))
+    shape = ("teacher", "temperature", "seed", "depth")
+    theta = np.ones((6, 2, 1, 1)) / ELL * np.linspace(1, 1.05, 6)[:, None, None, None]
+    cosine = np.repeat([0.1, 0.9], 3)[:, None, None, None] * np.ones((1, 2, 1, 4))
+    cosine += 0.01 * np.tile([-1, 0, 1], 2)[:, None, None, None]
+    result["theta"] = ((*shape, "layer"), theta[..., None])
+    result["update_correlation"] = ((*shape, "lag"), cosine[..., None])
+    result = result.assign_coords(lag=[1])
+    assert findings.geometry_claim(result).verdict == "reproduced"
+
+
+def test_stages_are_steps_not_a_power():
+    loss = planted((1.5, 1.5), (1.5, 1.5)).isel(teacher=slice(0, 3), temperature=[0])
+    assert findings.stages_claim(loss).verdict == "not reproduced"
+    steps = xr.DataArray([1.0, 0.9, 0.01, 0.009], dims="depth")
+    scatter = xr.DataArray([1, 1.001, 0.999], dims="teacher")
+    loss["test_loss"] = (loss["test_loss"] * 0 + 1) * steps * scatter
+    assert findings.stages_claim(loss).verdict == "reproduced"

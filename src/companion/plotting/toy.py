@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from companion.plotting import theme
-from companion.toy import analysis
+from companion.toy import analysis, comparison, findings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -209,5 +209,44 @@ def update_correlation(result: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("distance between blocks (layers)")
     ax.set_ylabel("cosine of their updates")
+    ax.legend()
+    return ax
+
+
+def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Loss of plain over midpoint students of equal size, against evaluations, for each rho."""
+    ax = ax or plt.gca()
+    plain = euler.sel(depth=2 * midpoint["depth"].values)
+    for i, rho in enumerate(np.unique(euler["rho"])):
+        points = []
+        for k in range(midpoint.sizes["depth"]):
+            gain = findings.midpoint_gain(plain.isel(depth=[k]), midpoint.isel(depth=[k]))
+            points.append(list(analysis.over_replicates(findings.replicates(gain, rho))))
+        middle, low, high = np.exp(points).T
+        bars = np.array([middle - low, high - middle])
+        style = {"marker": MARKERS[i % 6], "color": _colour(i), "capsize": 3}
+        ax.errorbar(plain["depth"], middle, yerr=bars, label=teacher_name(rho), **style)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_xlabel("evaluations (plain blocks, or twice the midpoint blocks)")
+    ax.set_ylabel("loss, plain over midpoint")
+    _plain_ticks(ax, plain["depth"].values)
+    ax.legend()
+    return ax
+
+
+def variants(compared: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Loss against depth for each residual block, at its best learning rates."""
+    ax = ax or plt.gca()
+    loss = np.exp(np.log(comparison.tuned(compared)).mean(["teacher", "seed"]))
+    alpha = comparison.exponents(compared).mean(["teacher", "seed"])
+    for i, name in enumerate(compared["block"].values):
+        label = rf"{name.replace('_', ' ')}: $\alpha$ = {float(alpha.sel(block=name)):.2f}"
+        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
+        ax.loglog(loss["depth"], loss.sel(block=name), label=label, **style)
+    ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
+    ax.set_ylabel("test loss at the best learning rate")
+    _plain_ticks(ax, loss["depth"].values)
     ax.legend()
     return ax

@@ -11,5 +11,6 @@ __all__ = [
     "run_toy",
     "save",
     "specification",
+    "target_entropy",
     "times",
 ]
