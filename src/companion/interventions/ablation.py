@@ -206,8 +206,9 @@ def profiles(
     dataset: xr.Dataset, generator: np.random.Generator, *, draws: int = 500, level: float = 0.95
 ) -> xr.Dataset:
     """`estimate`, `low`, `high` (kind, layer) of the loss change, bootstrapped over documents."""
-    changes = loss_change(dataset, resampled(dataset, generator, draws))
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    low, high = (changes.quantile(tail, "draw").drop_vars("quantile") for tail in tails)
-    variables = {"estimate": loss_change(dataset), "low": low, "high": high}
+    estimate = loss_change(dataset)
+    changes = loss_change(dataset, resampled(dataset, generator, draws)).fillna(0.0)
+    ends = changes.quantile([(1 - level) / 2, (1 + level) / 2], "draw").where(estimate.notnull())
+    low, high = (ends.isel(quantile=i, drop=True) for i in (0, 1))
+    variables = {"estimate": estimate, "low": low, "high": high}
     return xr.Dataset(variables, attrs=dataset.attrs)

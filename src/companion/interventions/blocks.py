@@ -7,9 +7,8 @@ from contextlib import contextmanager
 
 from torch import Tensor
 
-from companion.interventions.passage import Passage, peek, replaced, split
+from companion.interventions.passage import Passage, peek, replaced, split, states_of
 from companion.models import Model
-from companion.models.stream import states_of
 from companion.runtime import InputError
 
 Run = Callable[[int, Tensor], Tensor]

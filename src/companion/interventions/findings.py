@@ -112,11 +112,30 @@ def table(
     return pd.DataFrame(rows).T
 
 
+def sentence(name: str, dataset: xr.Dataset, generator: np.random.Generator) -> str:
+    """The three middle costs of one model, in words with intervals."""
+    skip, swap, average = (cost(dataset, k, generator) for k in ("skip", "swap", "average"))
+    return (
+        f"In the middle of {name}, skipping a block changes the loss by {skip:.3f} nats per token, "
+        f"swapping two neighbours by {swap:.3f}, and the mean update of the neighbours in place "
+        f"of a block's own by {average:.3f}."
+    )
+
+
+def exponent_sentence(datasets: Datasets, generator: np.random.Generator) -> str:
+    """The exponent of the skip cost against depth, or why there is none, in words."""
+    try:
+        slope = exponent(datasets, generator)
+    except InputError as refused:
+        return f"No exponent can be given: {refused}."
+    return f"The cost of skipping a middle block goes as depth to the power {slope:.2f}."
+
+
 def skipping_costs_little(datasets: Datasets, generator: np.random.Generator) -> Claim:
     """Claim: a middle block carries at most an equal share of what all blocks gain."""
     measured = [
         _measured(f"share of a middle block, {name}", share(d, generator), high=1.0)
-        for name, d in _deep(datasets).items()
+        for name, d in deep(datasets).items()
     ]
     return _claim(
         "skip-costs-little",
@@ -131,7 +150,7 @@ def swapping_costs_less(datasets: Datasets, generator: np.random.Generator) -> C
     """Claim: two neighbouring middle blocks swapped cost less than one skipped."""
     measured = [
         _measured(f"swap / skip, {name}", ratio(d, "swap", generator), high=1.0)
-        for name, d in _deep(datasets).items()
+        for name, d in deep(datasets).items()
     ]
     return _claim(
         "swap-costs-less-than-skip",
@@ -146,7 +165,7 @@ def neighbours_cannot_replace(datasets: Datasets, generator: np.random.Generator
     """Claim: updates are weakly correlated, so the neighbours' mean update is no substitute."""
     measured = [
         _measured(f"average / skip, {name}", ratio(d, "average", generator), low=_AVERAGE_RATIO)
-        for name, d in _deep(datasets).items()
+        for name, d in deep(datasets).items()
     ]
     return _claim(
         "neighbours-cannot-replace",
@@ -174,7 +193,7 @@ def skip_cost_falls(datasets: Datasets, generator: np.random.Generator) -> Claim
     )
 
 
-def _deep(datasets: Datasets) -> Datasets:
+def deep(datasets: Datasets) -> Datasets:
     """Models that have a middle: at least four blocks."""
     return {name: d for name, d in datasets.items() if d.attrs["ell"] >= _SHALLOWEST}
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from companion.models import Model
-from companion.models.stream import states_of
 
 Rest = tuple[tuple, dict[str, Any]]
 
@@ -46,6 +45,11 @@ class Passage:
         if isinstance(self.answer, Tensor):
             return state
         return (state, *self.answer[1:])
+
+
+def states_of(answer: Tensor | tuple) -> Tensor:
+    """The residual stream in what a block returned."""
+    return answer if isinstance(answer, Tensor) else answer[0]
 
 
 def split(args: tuple, kwargs: dict[str, Any]) -> tuple[Tensor, Rest]:

@@ -6,9 +6,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from companion.claims import Claim, Measurement
 from companion.interventions.encoding import ROLES
 from companion.runtime import InputError
 from companion.statistics.intervals import around
+
+NEEDLE = "The space needle is in downtown"
+PUBLISHED = {
+    "pythia-70m": 0.0106,
+    "pythia-160m": 0.0124,
+    "pythia-1b": 0.0114,
+    "pythia-1.4b": 0.0160,
+    "pythia-2.8b": 0.0210,
+    "pythia-12b": 0.3607,
+}
+"""Clean probability of " Seattle" after `NEEDLE`, printed by the published code in float16."""
+
+_AGREES = 0.05
 
 
 def shares(dataset: xr.Dataset) -> xr.DataArray:
@@ -63,8 +77,54 @@ def overview(dataset: xr.Dataset) -> pd.DataFrame:
 
 
 def sentence(dataset: xr.Dataset) -> str:
-    """How many facts the model knows, and which not, in words."""
+    """How many facts the model knows, in words."""
     known = dataset.known.values
-    unknown = [f"“{prompt}”" for prompt in dataset.prompt.values[~known]]
-    start = f"{dataset.attrs['model']} knows {known.sum()} of {len(known)} facts"
-    return f"{start}; not {', '.join(unknown)}." if unknown else f"{start}."
+    return f"{dataset.attrs['model']} knows {known.sum()} of {len(known)} facts."
+
+
+def strongest(dataset: xr.Dataset, n: int) -> list[int]:
+    """Indices of the `n` facts whose probability drops most under corruption, largest first."""
+    drop = dataset.probability_clean - dataset.probability_corrupted.mean("noise")
+    return np.argsort(-drop.values, kind="stable")[:n].tolist()
+
+
+def handover(dataset: xr.Dataset) -> str:
+    """From which layer on the last token carries the answer, and up to which the subject, in words.
+
+    Carrying means that restoring the state brings back at least half of the lost probability, in
+    the mean over known facts.
+    """
+    if not dataset.known.any():
+        return f"{dataset.attrs['model']} knows none of the facts, so nothing can be brought back."
+    found, ell = recovered(dataset), dataset.attrs["ell"]
+    subject, last = (
+        found.layer[found.estimate.sel(role=role) >= 0.5].values
+        for role in ("end of subject", "last")
+    )
+    until = f"up to layer {subject.max()} of {ell}" if len(subject) else "at no layer"
+    since = f"from layer {last.min()} of {ell} on" if len(last) else "at no layer"
+    return (
+        f"In the mean over {int(dataset.known.sum())} known facts, restoring the end of the "
+        f"subject brings back at least half of the lost probability {until}, restoring the last "
+        f"token {since}."
+    )
+
+
+def space_needle(dataset: xr.Dataset) -> Claim:
+    """Claim: the published clean probability of the paper's own sentence, to 5 %."""
+    model = str(dataset.attrs["model"])
+    published = PUBLISHED.get(model.rpartition("/")[2])
+    found = dataset.probability_clean.sel(prompt=dataset.prompt == NEEDLE).values
+    measured, reason = (), ""
+    if published is None or not len(found):
+        reason = f"needs a Pythia model of the paper and the facts `world`; this run has {model}"
+    else:
+        limits = published * (1 - _AGREES), published * (1 + _AGREES)
+        measured = (Measurement(f"p(Seattle), {model}", *3 * [float(found[0])], *limits),)
+    statement = (
+        "Of the Pythia models from 70m to 12b only the largest knows where the space needle is: "
+        f"the clean probability of Seattle is {PUBLISHED['pythia-12b']} there and at most "
+        f"{PUBLISHED['pythia-2.8b']} in the others."
+    )
+    scope = {"model": model, "data": "one sentence", "size": "one run"}
+    return Claim("space-needle", statement, "paper, figure 6", scope, measured, reason)

@@ -16,12 +16,14 @@ from companion.interventions import KINDS, ROLES
 from companion.interventions.ablation import profiles
 from companion.interventions.findings import cost, ratio
 from companion.interventions.recovery import recovered
+from companion.interventions.recovery import strongest as strongest_facts
 from companion.plotting import theme
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = dict(zip(KINDS, theme.FAMILY_PALETTE, strict=False))
 LOSS = "rise of the loss (nats per token)"
@@ -40,7 +42,7 @@ def by_layer(
         one = found.sel(kind=kind)
         ax.plot(one.layer, one.estimate, "o-", markersize=4, color=COLOURS[kind], label=kind)
         ax.fill_between(one.layer, one.low, one.high, color=COLOURS[kind], alpha=0.2, linewidth=0)
-    ax.set_yscale("asinh", linear_width=0.02)
+    ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(xlabel="disturbed block $l$", ylabel=LOSS)
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -65,7 +67,7 @@ def across(
         ax.fill_between(place, one.low, one.high, color=colour, alpha=0.2, linewidth=0)
     ax.axvspan(0.25, 0.75, color=theme.INK, alpha=0.1, linewidth=0)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
-    ax.set_yscale("asinh", linear_width=0.02)
+    ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
     ax.set(xlabel="relative depth", ylabel=LOSS, title=kind, xlim=(0, 1))
     ax.legend()
     return ax
@@ -79,7 +81,8 @@ def against_depth(
 ) -> Axes:
     """Mean cost at the middle against the number of blocks, log-log, with guides of slope -1, -2.
 
-    Costs that are not positive have no place on a logarithmic axis and are named in the title.
+    Costs that are not positive have no place on a logarithmic axis and are named in the title;
+    bars that reach below zero are drawn to a thousandth of the cost.
     """
     ax = ax or plt.gca()
     depths = np.array([dataset.attrs["ell"] for dataset in datasets.values()])
@@ -163,7 +166,7 @@ def restored(dataset: xr.Dataset, index: int, ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     one = dataset.isel(prompt=index).dropna("token", how="all", subset=["probability"])
     grid = one.probability.mean("noise").transpose("token", "layer")
-    image = ax.imshow(grid, aspect="auto", cmap="cividis", interpolation="nearest")
+    image = ax.imshow(grid, aspect="auto", cmap="cividis", vmin=0)
     ax.figure.colorbar(image, ax=ax, label="probability")
     marks = np.where(np.isin(one.role, ("subject", "end of subject")), "*", "")
     labels = [_token(text) + mark for text, mark in zip(one.token_text.values, marks, strict=True)]
@@ -173,6 +176,18 @@ def restored(dataset: xr.Dataset, index: int, ax: Axes | None = None) -> Axes:
     ax.grid(False)
     ax.xaxis.get_major_locator().set_params(integer=True)
     return ax
+
+
+def strongest(dataset: xr.Dataset, n: int) -> Figure:
+    """`restored` for the `n` facts whose probability drops most under corruption."""
+    chosen = strongest_facts(dataset, n)
+    rows = -(-len(chosen) // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(9.6, 3.2 * rows), squeeze=False)
+    for index, ax in zip(chosen, axes.flat, strict=False):
+        restored(dataset, index, ax)
+    for ax in axes.flat[len(chosen) :]:
+        ax.set_axis_off()
+    return figure
 
 
 def _token(text: object) -> str:
@@ -185,6 +200,10 @@ def by_role(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     Mean over known facts; bands are 95 % intervals over facts (Student's t).
     """
     ax = ax or plt.gca()
+    if not dataset.known.any():
+        ax.text(0.5, 0.5, "no fact is known", ha="center", transform=ax.transAxes, color=theme.INK)
+        ax.set_axis_off()
+        return ax
     found = recovered(dataset)
     for colour, role in zip(theme.FAMILY_PALETTE, ROLES[1:], strict=False):
         one = found.sel(role=role)
