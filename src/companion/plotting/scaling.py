@@ -66,7 +66,7 @@ def _plain_ticks(ax) -> None:
     """Numbers at 1, 2, 3, 5 on log axes of less than two decades."""
     for axis in (ax.xaxis, ax.yaxis):
         low, high = axis.get_view_interval()
-        if high < 100 * low:
+        if axis.get_scale() == "log" and high < 100 * low:
             axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
@@ -115,7 +115,9 @@ def curve(found: Profile, ax=None):
     ax.plot(found.values[0], found.deviance, color=BLUE)
     ax.axhline(found.level95, color=theme.INK, linestyle=":", linewidth=1)
     ax.set(xlabel=LABELS.get(found.names[0], found.names[0]), ylabel="deviance")
-    ax.set_ylim(0, min(5 * found.level95, float(np.max(found.deviance)) * 1.05))
+    top = min(5 * found.level95, float(np.max(found.deviance)) * 1.05)
+    near = found.values[0][found.deviance <= top]
+    ax.set(ylim=(0, top), xlim=(near.min(), near.max()))
     return ax
 
 
@@ -182,7 +184,7 @@ def criteria(frame, ax=None, columns=("aic", "bic")):
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xlabel("above the best law")
     ax.invert_yaxis()
-    ax.legend()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
     return ax
 
 
@@ -195,8 +197,9 @@ def held_out(frame, ax=None):
         ax.plot(frame[column], rows, "o", color=color, label=label)
     ax.set_yticks(rows, frame.index)
     ax.set(xscale="log", xlabel="root mean squared log error")
+    _plain_ticks(ax)
     ax.invert_yaxis()
-    ax.legend()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize="small")
     return ax
 
 
@@ -204,6 +207,9 @@ def coverage(frame, name: str, ax=None, level: float = 0.95):
     """Share of planted tables whose interval contains the truth, by method."""
     ax = ax or plt.gca()
     chosen = frame[frame["parameter"] == name]
+    if chosen.empty:
+        ax.text(0.5, 0.5, "not yet run", ha="center", transform=ax.transAxes)
+        return ax
     cases = list(dict.fromkeys(chosen["case"]))
     methods = list(dict.fromkeys(chosen["method"]))
     for offset, (color, case) in enumerate(zip((BLUE, RED, GREEN), cases, strict=False)):
@@ -215,7 +221,7 @@ def coverage(frame, name: str, ax=None, level: float = 0.95):
     ax.set_yticks(range(len(methods)), [m.replace("_", ", ") for m in methods])
     ax.set_xlabel(f"coverage of {LABELS.get(name, name)}")
     ax.invert_yaxis()
-    ax.legend()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
     return ax
 
 

@@ -4,7 +4,7 @@ from companion.scaling.checks import correlation, describe_data, outliers
 from companion.scaling.fitting import fit
 from companion.scaling.laws import LAWS, ScalingLaw, Term, get_law
 from companion.scaling.methods import METHODS, quantify
-from companion.scaling.profile import Profile, profile, profile_pair
+from companion.scaling.profile import Profile, profile, profile_pair, span
 from companion.scaling.resampling import Draws, bootstrap, jackknife
 from companion.scaling.result import Certificate, FitResult
 
@@ -27,4 +27,5 @@ __all__ = [
     "profile",
     "profile_pair",
     "quantify",
+    "span",
 ]

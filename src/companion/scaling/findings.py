@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import replace
 
 from companion.claims import Claim, Measurement
+from companion.scaling.comparison import held_out_difference
 from companion.scaling.result import FitResult
 
 ABOUT_ONE = (0.8, 1.25)
@@ -80,3 +83,67 @@ def depth_verdict(result: FitResult) -> str:
         f"{len(inside)} of {len(found)} methods have 1 inside their 95 % interval; together they "
         f"leave {low:.2f} to {high:.2f} open."
     )
+
+
+def robust_depth(frame, name: str) -> Claim:
+    """That the depth exponent does not depend on how many of the highest losses are left out."""
+    spread = Measurement(
+        "alpha_ell over all cuts",
+        float(frame["estimate"].median()),
+        float(frame["estimate"].min()),
+        float(frame["estimate"].max()),
+        *ABOUT_ONE,
+        level=1.0,
+    )
+    return Claim(
+        "depth-exponent-robust",
+        "The depth exponent stays about 1 whichever number of the highest losses is left out.",
+        "paper, appendix B",
+        {
+            "table": name,
+            "highest losses left out": f"{frame['dropped'].min()} to {frame['dropped'].max()}",
+        },
+        (spread,),
+    )
+
+
+def additivity(additive: FitResult, others: Iterable[FitResult]) -> Claim:
+    """That an additive law predicts held-out shapes no worse than laws with an interaction."""
+    found = tuple(
+        Measurement(
+            f"held-out error above that of {o.law.name}, as a share", d.estimate, d.low, d.high
+        )
+        for o in others
+        for d in [held_out_difference(additive, o)]
+    )
+    bounded = tuple(replace(m, expected_high=0.05) for m in found)
+    return Claim(
+        "additivity",
+        "Width, depth and data contribute to the loss additively, without interactions.",
+        "paper, section 3 (assumed) and limitations",
+        scope(additive) | {"held out": "each (m, ell) shape in turn"},
+        bounded,
+    )
+
+
+def preference(frame) -> str:
+    """Which law each criterion prefers, in a sentence."""
+    names = {"aic": "AIC", "bic": "BIC", "cv_shape": "held-out shapes"}
+    names |= {"cv_largest": "the largest models"}
+    best = [
+        f"{label} favour{'' if column > 'c' else 's'} {frame[column].idxmin()}"
+        for column, label in names.items()
+    ]
+    failed = list(frame.index[~frame["converged"]])
+    note = f" Not converged: {', '.join(failed)}." if failed else ""
+    return f"{', '.join(best)}.{note}"
+
+
+def kept_promises(frame, name: str, level: float = 0.95) -> str:
+    """Which methods cover the truth as often as they say, in a sentence per case."""
+    said = []
+    for case, rows in frame[frame["parameter"] == name].groupby("case", sort=False):
+        short = [m.replace("_", ", ") for m in rows.loc[rows["high"] < level, "method"]]
+        verdict = f"too rarely: {'; '.join(short)}" if short else "no method falls short"
+        said.append(f"with {case}, {verdict}")
+    return f"Of the 95 % intervals of {name}: {', and '.join(said)}."

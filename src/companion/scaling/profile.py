@@ -80,6 +80,17 @@ def profile_pair(result: FitResult, names: tuple[str, str], first, second) -> Pr
     )
 
 
+def span(result: FitResult, name: str, points: int = 41, widths: float = 4.0) -> np.ndarray:
+    """Values around the estimate to hold a parameter at: so many standard errors each way.
+
+    Jacobian standard errors, or the estimate's own size where there are none; inside the bounds.
+    """
+    estimate, stderr = result.params[name], result.stderr["jacobian"][name]
+    reach = widths * (stderr if math.isfinite(stderr) else max(abs(estimate), 0.1) / 2)
+    low, high = (float(b[result.design.index(name)]) for b in result.design.bounds())
+    return np.linspace(max(estimate - reach, low), min(estimate + reach, high), points)
+
+
 def threshold(result: FitResult, dimensions: int, level: float = 0.95) -> float:
     """Deviance below which held values are in the confidence region."""
     from scipy.special import fdtri

@@ -6,11 +6,13 @@ table's collinearity; every method of uncertainty is then asked for the planted 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from companion.runtime import InputError, stored
 from companion.scaling.fitting import fit
 from companion.scaling.laws import get_law
 from companion.scaling.methods import METHODS, quantify
@@ -99,6 +101,41 @@ def coverage(
         if progress:
             progress(done + 1)
     return _summary(pd.DataFrame(found))
+
+
+def stored_coverage(name: str = "scaling_coverage.json"):
+    """The stored study as a DataFrame; `attrs` hold its provenance and planted parameters.
+
+    Raises
+    ------
+    InputError
+        If it has not been run: ``python benchmarks/coverage.py`` makes it.
+    """
+    import pandas as pd
+
+    record = json.loads(stored(name).read_text(encoding="utf-8"))
+    frame = pd.DataFrame(record["rows"])
+    frame.attrs = {"provenance": record["provenance"], "planted": record["planted"]}
+    return frame
+
+
+def stored_or_told(name: str = "scaling_coverage.json"):
+    """The stored study and a sentence on it; empty, with how to run it, where it is missing."""
+    import pandas as pd
+
+    try:
+        frame = stored_coverage(name)
+    except InputError:
+        columns = ["method", "parameter", "coverage", "low", "high", "case"]
+        told = "The long study has not been run yet; `python benchmarks/coverage.py` runs it."
+        return pd.DataFrame(columns=columns), told
+    stamp = frame.attrs["provenance"]
+    size = stamp["parameters"]
+    told = (
+        f"Stored study: {size['repeats']} planted tables a case, {size['draws']} bootstrap "
+        f"resamples each, run on {stamp['device']} at {stamp['time']}, commit {stamp['commit']}."
+    )
+    return frame, told
 
 
 def _judge(result, method: str, name: str, truth: float) -> dict:
