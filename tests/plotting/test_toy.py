@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 from companion.plotting import theme
 from companion.plotting import toy as figures
@@ -73,3 +74,22 @@ def test_entropy_curve_is_the_data(result, ax):
 def test_teacher_names():
     assert figures.teacher_name(0) == "independent teacher"
     assert figures.teacher_name(0.5) == r"$\rho$ = 0.5"
+
+
+def test_midpoint_gain_is_the_ratio_of_losses(result, ax):
+    second = result.sel(depth=[1, 2]).copy(deep=True)
+    second["test_loss"] = result["test_loss"].sel(depth=[2, 4]).assign_coords(depth=[1, 2]) / 3
+    figures.midpoint_gain(result.sel(temperature=[1.0]), second.sel(temperature=[1.0]), ax)
+    np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 3)
+    assert ax.get_lines()[0].get_xdata().tolist() == [2, 4]
+
+
+def test_variants_show_their_exponents(ax):
+    ell = np.array([1.0, 2.0, 4.0])
+    loss = np.stack([ell**-1.0, ell**-1.5])[:, None, None, None] * np.ones((1, 1, 2, 1, 1))
+    dims = ("block", "rate", "teacher", "seed", "depth")
+    coords = {"block": ["euler", "depth_attention"], "rate": [1.0], "depth": ell.astype(int)}
+    coords |= {"rho": ("teacher", [0.0, 0.0])}
+    figures.variants(xr.Dataset({"loss": (dims, loss)}, coords=coords), ax)
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == [r"euler: $\alpha$ = 1.00", r"depth attention: $\alpha$ = 1.50"]
