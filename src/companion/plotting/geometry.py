@@ -12,13 +12,29 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from companion.plotting import theme
-from companion.plotting.probing import LABELS, depth_colours, line
+from companion.plotting.probing import (
+    LABELS,
+    colours,
+    depth_colours,
+    depth_ticks,
+    line,
+    plain_logs,
+    whole_layers,
+)
 from companion.probing.summaries import middle_layers, middle_mean, profile
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+RUN_STYLES = tuple(
+    {"color": colour, "marker": marker, "markersize": size, "linestyle": dash}
+    for colour, marker, size, dash in zip(
+        theme.FAMILY_PALETTE, "os^Dv", (9, 6, 4, 4, 4), ("-", "--", ":", "-.", "-"), strict=False
+    )
+)
 
 
 def spread(dataset: xr.Dataset, quantity: str, ax: Axes | None = None, **style) -> Axes:
@@ -35,8 +51,7 @@ def spread(dataset: xr.Dataset, quantity: str, ax: Axes | None = None, **style) 
             known, values[low], values[high], color=style["color"], alpha=alpha, linewidth=0
         )
     ax.set(xlabel="layer $l$", ylabel=LABELS.get(quantity, quantity))
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    return ax
+    return whole_layers(ax)
 
 
 def angles(dataset: xr.Dataset, title: str = "") -> Figure:
@@ -68,16 +83,15 @@ def correlation_matrix(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
 def correlation_by_lag(datasets: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes:
     """Mean cosine of two middle updates against how many layers lie between them."""
     ax = ax or plt.gca()
-    for colour, (name, dataset) in zip(theme.FAMILY_PALETTE, datasets.items(), strict=False):
-        lags, cosine = by_lag(dataset)
+    for name, colour in colours(datasets).items():
+        lags, cosine = by_lag(datasets[name])
         ax.plot(lags, cosine, marker="o", markersize=4, color=colour, label=name)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(
         xlabel="distance $|i - j|$ in layers", ylabel=r"mean $\cos(\Delta h_i, \Delta h_j)$, middle"
     )
-    ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend()
-    return ax
+    return whole_layers(ax)
 
 
 def by_lag(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +114,8 @@ def rotation_against_depth(
     ax : Axes, optional
     """
     ax = ax or plt.gca()
-    for colour, (family, datasets) in zip(theme.FAMILY_PALETTE, families.items(), strict=False):
+    for family, colour in colours(families).items():
+        datasets = families[family]
         depths = np.array([int(d.attrs["ell"]) for d in datasets.values()], float)
         rotation = np.array([middle_mean(d).estimate for d in datasets.values()])
         ax.plot(depths, rotation, "o", color=colour, label=family)
@@ -109,7 +124,8 @@ def rotation_against_depth(
     ax.set(xscale="log", yscale="log", xlabel=r"depth $\ell$ (blocks)")
     ax.set_ylabel(r"mean middle rotation $\bar\theta$ (rad)")
     ax.legend()
-    return ax
+    depth_ticks(ax, {k: d for f in families.values() for k, d in f.items()})
+    return plain_logs(ax)
 
 
 def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
@@ -121,7 +137,7 @@ def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
     for exponent in exponents:
         values = y[first] * (reach / reach[0]) ** exponent
         ax.plot(reach, values, color=theme.INK, linestyle=":", linewidth=1)
-        ax.annotate(f"{exponent:+.2g}", (reach[-1], values[-1]), color=theme.INK, fontsize=9)
+        ax.annotate(f"{exponent:g}", (reach[-1], values[-1]), color=theme.INK, fontsize=9)
     return ax
 
 
@@ -134,7 +150,7 @@ def noise_floor(dataset: xr.Dataset, quantity: str = "theta", ax: Axes | None = 
     ax.plot(known, noise[known], color=theme.FAMILY_PALETTE[1], linestyle="--", label="rounding")
     ax.set_yscale("log")
     ax.legend()
-    return ax
+    return plain_logs(ax)
 
 
 def compare(
@@ -142,8 +158,8 @@ def compare(
 ) -> Axes:
     """The same quantity from several runs of one model, one colour a run."""
     ax = ax or plt.gca()
-    for colour, (name, dataset) in zip(theme.FAMILY_PALETTE, datasets.items(), strict=False):
-        line(dataset, quantity, ax, color=colour, label=name, **options)
+    for style, (name, dataset) in zip(RUN_STYLES, datasets.items(), strict=False):
+        line(dataset, quantity, ax, label=name, markerfacecolor="none", **style, **options)
     ax.legend()
     return ax
 

@@ -6,11 +6,13 @@ and returns the Axes. Shaded bands and bars are 95 % intervals clustered by docu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from companion.plotting import theme
 from companion.probing import report
@@ -23,13 +25,19 @@ if TYPE_CHECKING:
 
 LENSES = {"": "last-block lens", "_logit": "logit lens"}
 PARTS = {"update_norm": "whole update", "attention_norm": "attention", "mlp_norm": "MLP"}
+CONTROLS = {
+    "ensemble": theme.FAMILY_PALETTE[2],
+    "procedural": theme.FAMILY_PALETTE[3],
+    "compositional": theme.FAMILY_PALETTE[4],
+    "untrained": theme.INK,
+}
 LABELS = {
     "norm": r"norm $|h_l|$",
     "update_norm": r"norm of the update $|\Delta h_l|$",
     "theta": r"rotation $\theta_l$ (rad)",
     "theta_dh": r"turn of the updates $\theta^{\Delta}_l$ (rad)",
     "theta_end": r"angle to the end $\theta^{\mathrm{end}}_l$ (rad)",
-    "projection": r"projection on the whole path $s_l$",
+    "projection": r"projection $s_l$",
     "cross_entropy": "cross-entropy (nats/token)",
     "entropy": "entropy of the lens (nats)",
     "kl": "KL from the final distribution (nats)",
@@ -42,6 +50,35 @@ def depth_colours(datasets: Mapping[str, xr.Dataset]) -> dict[str, tuple[float, 
     """A colour for each dataset by its rank in depth, out of the palette for depth."""
     ranked = sorted(datasets, key=lambda name: int(datasets[name].attrs["ell"]))
     return dict(zip(ranked, theme.depth_palette(len(ranked)), strict=True))
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name: the controls and "untrained" always have theirs, models the rest."""
+    free = cycle(colour for colour in theme.FAMILY_PALETTE if colour not in CONTROLS.values())
+    return {name: CONTROLS.get(name) or next(free) for name in names}
+
+
+def plain_logs(ax: Axes) -> Axes:
+    """Plain numbers at 1, 2 and 5 on logarithmic axes, whole layers on linear ones."""
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "log":
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+            axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
+    return ax
+
+
+def depth_ticks(ax: Axes, datasets: Mapping[str, xr.Dataset]) -> None:
+    """Ticks of a logarithmic horizontal axis at the depths that there are."""
+    depths = sorted({int(d.attrs["ell"]) for d in datasets.values()})
+    ax.set_xticks(depths, [str(ell) for ell in depths])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def whole_layers(ax: Axes) -> Axes:
+    """Ticks of the horizontal axis at whole layers only."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
 
 
 def line(
@@ -80,7 +117,7 @@ def line(
         x, mean[known] - half, mean[known] + half, color=colour, alpha=0.25, linewidth=0
     )
     ax.set(xlabel="depth $l/\\ell$" if relative else "layer $l$", ylabel=_label(quantity))
-    return ax
+    return ax if relative else whole_layers(ax)
 
 
 def lenses(dataset: xr.Dataset, quantity: str = "cross_entropy", ax: Axes | None = None) -> Axes:
@@ -120,8 +157,7 @@ def loss_removed(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.bar(known, mean[known], yerr=Z95 * sem[known], color=colours, ecolor=theme.INK)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(xlabel="layer $l$", ylabel=LABELS["loss_removed"])
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    return ax
+    return whole_layers(ax)
 
 
 def update_parts(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -132,7 +168,7 @@ def update_parts(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
             line(dataset, quantity, ax, color=colour, label=label)
     ax.set(yscale="log", ylabel="mean norm")
     ax.legend()
-    return ax
+    return plain_logs(ax)
 
 
 def first_and_rest(dataset: xr.Dataset, quantity: str = "norm", ax: Axes | None = None) -> Axes:
@@ -144,7 +180,7 @@ def first_and_rest(dataset: xr.Dataset, quantity: str = "norm", ax: Axes | None 
             line(dataset, quantity, ax, group=group, color=colour, label=label)
     ax.set_yscale("log")
     ax.legend()
-    return ax
+    return plain_logs(ax)
 
 
 def density(dataset: xr.Dataset, quantity: str, ax: Axes | None = None) -> Axes:
@@ -175,6 +211,7 @@ def own_loss(datasets: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes
         ell = int(datasets[name].attrs["ell"])
         ax.errorbar(ell, loss.estimate, yerr=half, marker="o", color=colour, label=name)
     ax.set(xscale="log", xlabel=r"depth $\ell$ (blocks)", ylabel=LABELS["cross_entropy"])
+    depth_ticks(ax, datasets)
     ax.legend()
     return ax
 
@@ -184,15 +221,24 @@ def panels(
     draw: Callable[..., Axes],
     *arguments,
     size: Sequence[float] = (3.4, 3.2),
+    log: bool = False,
     **options,
 ) -> Figure:
-    """One panel a dataset, side by side, each drawn by `draw(dataset, *arguments, ax=ax)`."""
+    """One panel a dataset, side by side with one vertical axis, logarithmic if `log`.
+
+    Each is drawn by `draw(dataset, *arguments, ax=ax)`.
+    """
+    width = size[0] * len(datasets)
     figure, axes = plt.subplots(
-        1, len(datasets), figsize=(size[0] * len(datasets), size[1]), squeeze=False
+        1, len(datasets), figsize=(width, size[1]), squeeze=False, sharey=True
     )
     for ax, (name, dataset) in zip(axes[0], datasets.items(), strict=True):
         draw(dataset, *arguments, ax=ax, **options)
         ax.set_title(name)
+        if log:
+            ax.set_yscale("log")
+            plain_logs(ax)
+        ax.label_outer()
     return figure
 
 
@@ -205,6 +251,7 @@ def _frame(ax: Axes, dataset: xr.Dataset, quantity: str) -> None:
     ax.set_ylim(low / 1.2 if ax.get_yscale() == "log" else low - margin, high * 1.2 + margin)
     ax.set(xlabel="layer $l$", ylabel=_label(quantity))
     ax.grid(False)
+    plain_logs(whole_layers(ax))
 
 
 def _label(quantity: str) -> str:
