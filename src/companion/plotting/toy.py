@@ -113,7 +113,12 @@ def entropy_by_temperature(entropy: xr.DataArray, ax: Axes | None = None) -> Axe
     ax = ax or plt.gca()
     for i, rho in enumerate(np.unique(entropy["rho"])):
         rows = entropy.isel(teacher=np.flatnonzero(entropy["rho"] == rho))
-        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
+        style = {
+            "marker": MARKERS[i % 6],
+            "color": _colour(i),
+            "linestyle": "-" if i == 0 else "--",
+        }
+        style["fillstyle"] = "full" if i == 0 else "none"
         ax.semilogx(rows["temperature"], rows.mean("teacher"), label=teacher_name(rho), **style)
     ax.set_xlabel(r"temperature $\tau$")
     ax.set_ylabel("entropy of the target (nats)")
