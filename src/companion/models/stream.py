@@ -42,7 +42,9 @@ def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
     """
     shape = (model.ell + 1, *tokens.shape, model.m)
     h = torch.empty(shape, dtype=model.dtype, device=model.device)
-    part_norms = torch.zeros((2, model.ell, *tokens.shape) if parts else 0, device=model.device)
+    wide = torch.promote_types(model.dtype, torch.float32)
+    lengths = (2, model.ell, *tokens.shape) if parts else 0
+    part_norms = torch.zeros(lengths, dtype=wide, device=model.device)
     call: dict[str, Any] = {}
 
     def enter(layer: int) -> Callable:
@@ -57,8 +59,8 @@ def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
 
     def measure(where: Tensor, factor: float) -> Callable:
         def keep(module: nn.Module, args: tuple, output: Any) -> None:
-            lengths = torch.linalg.vector_norm(first_tensor(output), dim=-1, dtype=torch.float32)
-            where.copy_(factor * lengths.reshape(where.shape))
+            part = torch.linalg.vector_norm(first_tensor(output), dim=-1, dtype=wide)
+            where.copy_(factor * part.reshape(where.shape))
 
         return keep
 
