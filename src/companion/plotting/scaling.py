@@ -63,11 +63,12 @@ def parts(result: FitResult, axes=None):
 
 
 def _plain_ticks(ax) -> None:
-    """Numbers at 1, 2, 3, 5 on log axes of less than two decades."""
+    """Plain numbers on log axes of less than two decades, where powers of ten are too few."""
     for axis in (ax.xaxis, ax.yaxis):
         low, high = axis.get_view_interval()
-        if axis.get_scale() == "log" and high < 100 * low:
-            axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        if axis.get_scale() == "log" and high < min(100 * low, 1e5):
+            steps = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
+            axis.set_major_locator(LogLocator(subs=steps))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
 
@@ -84,7 +85,13 @@ def design(table, ax=None):
     """Where the runs lie in width and depth; area grows with the number of runs of a shape."""
     ax = ax or plt.gca()
     counts = table.groupby(["m", "ell"]).size().reset_index(name="rows")
-    ax.scatter(counts["m"], counts["ell"], s=10 * counts["rows"], alpha=0.6, color=BLUE)
+    ax.scatter(
+        counts["m"],
+        counts["ell"],
+        s=150 * counts["rows"] / counts["rows"].max(),
+        alpha=0.6,
+        color=BLUE,
+    )
     ax.set(xscale="log", yscale="log", xlabel=LABELS["m"], ylabel=LABELS["ell"])
     _plain_ticks(ax)
     return ax

@@ -1,0 +1,82 @@
+"""Comparison of laws: closed forms, planted winners, held-out rows by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from companion import scaling
+from companion.runtime import InputError
+from companion.scaling import comparison, findings, witness
+
+from .conftest import TRUTH
+
+
+def test_criterion_is_gaussian_likelihood(planted):
+    result = scaling.fit(planted)
+    sigma = math.sqrt(np.mean(result.residuals**2))
+    likelihood = stats.norm(scale=sigma).logpdf(result.residuals).sum()
+    assert comparison.criterion(result, 2.0) == pytest.approx(-2 * likelihood + 2 * 8)
+
+
+def test_the_planted_law_wins(planted):
+    frame = comparison.compare(planted, ["additive", "chinchilla", "multiplicative"])
+    assert (
+        frame["aic"].idxmin() == frame["bic"].idxmin() == frame["cv_shape"].idxmin() == "additive"
+    )
+    assert "AIC favours additive" in findings.preference(frame)
+
+
+def test_held_out_shapes_by_hand(planted):
+    result = scaling.fit(planted)
+    errors = comparison.shape_errors(result)
+    out = (planted["m"] == 512) & (planted["ell"] == 8)
+    trained = scaling.fit(planted[~out])
+    by_hand = np.log(planted["loss"][out]) - np.log(trained.predict(planted[out]))
+    assert errors[out] == pytest.approx(by_hand.to_numpy(), rel=1e-4)
+
+
+def test_likelihood_ratio_of_a_true_null(planted):
+    small, large = scaling.fit(planted), scaling.fit(planted, "depth-data")
+    statistic, dof, p = comparison.likelihood_ratio(small, large)
+    assert dof == 1
+    assert p == pytest.approx(stats.chi2.sf(statistic, 1))
+    assert p > 1e-3
+    with pytest.raises(InputError, match="nested"):
+        comparison.likelihood_ratio(large, small)
+
+
+def test_value_test_agrees_with_the_profile_interval(planted):
+    result = scaling.quantify(scaling.fit(planted), np.random.default_rng(0), methods=["profile"])
+    high = result.intervals["profile"]["alpha_ell"].high
+    assert comparison.test_value(result, "alpha_ell", high)[1] == pytest.approx(0.05, rel=1e-2)
+
+
+def test_claims_follow_from_the_rows(planted):
+    result = scaling.quantify(
+        scaling.fit(planted), np.random.default_rng(0), methods=["bootstrap_shape"], draws=100
+    )
+    assert findings.inverse_depth(result).verdict == "reproduced"
+    assert "certified" in findings.convergence(result)
+    others = [scaling.fit(planted, "depth-data")]
+    assert findings.additivity(result, others).verdict in ("reproduced", "undecided")
+    steep = scaling.LAWS["additive"].predict(TRUTH | {"alpha_ell": 2.0, "c_ell": 20.0}, planted)
+    wrong = scaling.quantify(
+        scaling.fit(planted.assign(loss=steep * np.exp(result.residuals))),
+        np.random.default_rng(0), methods=["bootstrap_shape"], draws=100,
+    )  # fmt: skip
+    assert findings.inverse_depth(wrong).verdict == "not reproduced"
+
+
+def test_witness_cuts_are_as_stated(planted):
+    kept = witness.ordinary(planted, 1.0)
+    assert (kept["m"] / kept["ell"]).between(40, 110).all()
+    with pytest.raises(InputError, match="at least 1"):
+        witness.ordinary(planted, 0.5)
+
+
+def test_witness_says_what_is_contradicted(gemstones):
+    frame = witness.vary(gemstones, "additive", np.random.default_rng(0), factors=(3.0,), draws=40)
+    assert frame["converged"].all()
+    assert "contradicted with factor 3, all shapes" in witness.verdict(frame)

@@ -1,0 +1,134 @@
+"""Error bars: against linear theory, brute force, invariances, and planted coverage."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from companion import scaling
+from companion.runtime import InputError
+from companion.scaling.resampling import refit
+from companion.scaling.simulation import coverage, plant
+from companion.statistics.intervals import resample
+
+from .conftest import TRUTH
+
+
+@pytest.fixture(scope="module")
+def full(planted):
+    result = scaling.fit(planted)
+    return scaling.quantify(result, np.random.default_rng(0), draws=300)
+
+
+def test_every_method_is_there(full):
+    assert set(full.intervals) == set(scaling.METHODS)
+    assert full.failures == {"bootstrap": 0, "bootstrap_shape": 0, "jackknife": 0}
+
+
+def test_methods_agree_on_a_designed_table_with_little_noise(full):
+    widths = {m: v["alpha_ell"].high - v["alpha_ell"].low for m, v in full.intervals.items()}
+    for method, width in widths.items():
+        assert width == pytest.approx(widths["profile"], rel=0.45), method
+
+
+def test_jacobian_is_linear_theory(full):
+    """By finite differences of the prediction in plain units, without our Jacobian."""
+    names, table = list(full.params), full.table
+    columns = []
+    for name in names:
+        step = 1e-6 * abs(full.params[name])
+        up, down = (full.law.predict(full.params | {name: full.params[name] + s}, table)
+                    for s in (step, -step))  # fmt: skip
+        columns.append((np.log(up) - np.log(down)) / (2 * step))
+    J = np.array(columns).T
+    s2 = np.sum(full.residuals**2) / (full.n - 7)
+    scale = np.abs(J).max(0)
+    covariance = s2 * np.linalg.inv((J / scale).T @ (J / scale)) / np.outer(scale, scale)
+    for i, name in enumerate(names):
+        assert full.stderr["jacobian"][name] == pytest.approx(math.sqrt(covariance[i, i]), rel=1e-3)
+
+
+def test_profile_end_is_where_the_deviance_meets_the_threshold(full):
+    for name in ("alpha_ell", "c_ell", "L_0"):
+        interval = full.intervals["profile"][name]
+        curve = scaling.profile(full, name, [interval.low, full.params[name], interval.high])
+        assert curve.deviance == pytest.approx(
+            [curve.level95, 0, curve.level95], rel=2e-3, abs=1e-6
+        )
+
+
+def test_profile_equals_a_fit_with_the_value_fixed(full, planted):
+    curve = scaling.profile(full, "alpha_ell", [0.7])
+    held = scaling.fit(planted, fixed={"alpha_ell": 0.7})
+    rise = (held.objective - full.objective) * full.n / full.stddev**2
+    assert curve.deviance[0] == pytest.approx(rise, rel=1e-5)
+
+
+def test_two_dimensional_profile_touches_the_one_dimensional_one(full):
+    values = np.linspace(0.7, 1.3, 7)
+    pair = scaling.profile_pair(full, ("alpha_ell", "alpha_m"), values, np.linspace(0.6, 1.2, 61))
+    curve = scaling.profile(full, "alpha_ell", values)
+    assert np.all(pair.deviance.min(1) >= curve.deviance - 1e-6)
+    assert pair.deviance.min(1) == pytest.approx(curve.deviance, abs=0.5)
+
+
+def test_weights_are_repeated_rows(planted):
+    result = scaling.fit(planted)
+    counts = resample(result.n, 1, np.random.default_rng(1))
+    weighted = refit(result.design, result.y, counts, result.theta)
+    repeated = planted.loc[np.repeat(planted.index, counts[0].astype(int))]
+    params = result.design.to_params(weighted.theta)
+    assert params["alpha_ell"][0] == pytest.approx(
+        scaling.fit(repeated).params["alpha_ell"], rel=1e-5
+    )
+
+
+def test_jackknife_leaves_out_whole_shapes(planted):
+    result = scaling.fit(planted)
+    draws = scaling.jackknife(result)
+    assert len(draws.converged) == 16
+    without = planted[~((planted["m"] == 1024) & (planted["ell"] == 16))]
+    place = list(np.unique(result.clusters)).index("1024x16")
+    expected = scaling.fit(without).params["alpha_ell"]
+    assert draws.params["alpha_ell"][place] == pytest.approx(expected, rel=1e-5)
+
+
+def test_shared_errors_widen_the_methods_by_shape_only(grid):
+    table = plant(grid, "additive", TRUTH, 0.004, np.random.default_rng(2), shared=0.9)
+    result = scaling.quantify(
+        scaling.fit(table), np.random.default_rng(0), methods=["sandwich", "sandwich_shape"]
+    )
+    by_row, by_shape = (result.stderr[m]["L_0"] for m in ("sandwich", "sandwich_shape"))
+    assert by_shape != pytest.approx(by_row, rel=0.05)
+
+
+def test_planted_noise_has_the_size_and_the_sharing_asked_for(grid):
+    one_shape = grid.assign(m=512.0, ell=8.0)
+    big = SimpleNamespace(table=one_shape.loc[np.repeat(grid.index, 50)])
+    table = plant(big.table, "additive", TRUTH, 0.01, np.random.default_rng(0), shared=1.0)
+    noise = np.log(table["loss"]) - np.log(scaling.LAWS["additive"].predict(TRUTH, table))
+    assert noise.std() == pytest.approx(0, abs=1e-12)
+    table = plant(big.table, "additive", TRUTH, 0.01, np.random.default_rng(0))
+    noise = np.log(table["loss"]) - np.log(scaling.LAWS["additive"].predict(TRUTH, table))
+    assert noise.std() == pytest.approx(0.01, rel=0.1)
+
+
+@pytest.mark.slow
+def test_coverage_is_nominal_on_chinchillas_design(chinchilla):
+    """Small version of the stored study: independent rows, exponent 1 planted."""
+    truth = scaling.fit(chinchilla, drop=40, fixed={"alpha_ell": 1.0})
+    found = coverage(
+        truth.table, "additive", truth.params, truth.stddev, np.random.default_rng(0),
+        names=["alpha_ell"], repeats=30, methods=["jacobian", "profile", "jackknife"],
+    )  # fmt: skip
+    assert found["missing"].sum() == 0
+    for row in found.itertuples():
+        assert row.coverage > 0.8, row.method
+
+
+def test_unknown_names_are_refused(full):
+    with pytest.raises(InputError, match="method 'guess'"):
+        scaling.quantify(full, np.random.default_rng(0), methods=["guess"])
+    with pytest.raises(InputError, match="no parameter 'beta'"):
+        scaling.profile(full, "beta", [1.0])
