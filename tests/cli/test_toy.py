@@ -33,7 +33,7 @@ def test_trains_writes_and_prints_json(file, tmp_path):
     done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu", "-s", "steps=3", "--json")
     assert done.exit_code == 0, done.output
     figures = json.loads(done.stdout)
-    assert figures["diverged"] == 0
+    assert figures["diverged"] == {}
     assert {"rho", "temperature", "alpha", "alpha_low"} <= set(figures["exponents"][0])
     result = load(tmp_path / "r.nc")
     assert int(result["step"].max()) == 3
@@ -43,7 +43,7 @@ def test_trains_writes_and_prints_json(file, tmp_path):
 def test_text_is_a_table(file, tmp_path):
     done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu")
     assert done.exit_code == 0
-    assert "alpha_floor" in done.stdout
+    assert "exponent, with floor" in done.stdout
 
 
 BAD = {
@@ -72,3 +72,9 @@ def test_leftover_checkpoint_needs_resume(file, tmp_path):
     broken = run(file, "--out", tmp_path / "r.nc", "--device", "cpu", "--resume")
     assert broken.exit_code == 2
     assert "corrupt" in broken.stderr
+
+
+def test_diverged_students_are_counted_by_depth(file, tmp_path):
+    done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu", "-s", "lr=1e30")
+    assert done.exit_code == 0, done.output
+    assert "depth 4: 2 students diverged" in done.stdout

@@ -87,3 +87,8 @@ def test_file_and_changes(small, tmp_path):
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(small))
     assert specification(path, steps=7).steps == 7
+
+
+def test_numbers_that_yaml_takes_for_words(small):
+    spec = specification(small | {"lr": "1e-3", "temperatures": ["2e-1", 1.0]})
+    assert (spec.lr, spec.temperatures) == (1e-3, (0.2, 1.0))

@@ -98,13 +98,12 @@ class _reporter:
 def _figures(result, as_json: bool) -> str:
     import json
 
-    from companion.toy import analysis
+    from companion.toy import report
 
-    table = analysis.summary(result)
-    frame = table.to_dataframe().reset_index()
-    diverged = int(result["diverged"].sum())
+    each = result["diverged"].sum(["teacher", "temperature", "seed"])
+    diverged = {int(ell): int(n) for ell, n in zip(each["depth"], each, strict=True) if n}
     if as_json:
-        rows = json.loads(frame.to_json(orient="records"))
-        return json.dumps({"exponents": rows, "diverged": diverged}, indent=2)
-    text = frame.round(3).to_string(index=False)
-    return f"{text}\n{diverged} students diverged" if diverged else text
+        return json.dumps({"exponents": report.records(result), "diverged": diverged}, indent=2)
+    lines = [report.table(result).to_string()]
+    lines += [f"depth {ell}: {n} students diverged" for ell, n in diverged.items()]
+    return "\n".join(lines)

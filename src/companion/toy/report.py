@@ -31,6 +31,12 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index(["rho", "tau"])
 
 
+def records(result: xr.Dataset) -> list[dict[str, float | None]]:
+    """The summary as plain JSON types, one record for each rho and temperature; null is unknown."""
+    frame = analysis.summary(result).to_dataframe().reset_index()
+    return json.loads(frame.to_json(orient="records"))
+
+
 def _row(cell: xr.Dataset, rho: float, tau: float) -> dict[str, object]:
     def interval(name: str) -> str:
         value, low, high = (float(cell[name + end]) for end in ("", "_low", "_high"))

@@ -6,6 +6,7 @@ The suite of the paper lies in `named/` beside this module, one file for each se
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
@@ -146,6 +147,7 @@ def specification(source: str | Path | Mapping[str, Any], **changes: Any) -> Spe
             near = get_close_matches(str(key), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
             raise InputError(f"unknown key {key!r} in the specification: {hint}")
+    record = {key: _number(value) for key, value in record.items()}
     if isinstance(record.get("temperatures"), Mapping):
         record["temperatures"] = _spaced(record["temperatures"])
     if not isinstance(record.get("name"), str):
@@ -173,6 +175,15 @@ def _read(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(record, Mapping):
         raise InputError(f"{str(source)!r} is not a specification: it has no keys")
     return record
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 takes 1e-3 for a word: read such words, alone or in a list, as the numbers meant."""
+    if isinstance(value, list | tuple):
+        return [_number(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+[eE][-+]?\d+", value):
+        return float(value)
+    return value
 
 
 def _spaced(rule: Mapping[str, Any]) -> tuple[float, ...]:
