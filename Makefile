@@ -13,7 +13,7 @@ book: $(STAMP)
 	$(BIN)/companion build
 
 test: book
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 serve: book
 	$(BIN)/companion serve
