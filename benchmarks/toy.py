@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 
 import torch
+from peak import matmul_peak, seconds
 
 from companion.runtime import Runtime
 from companion.toy import Specification, specification
@@ -41,13 +41,13 @@ def measure(spec: Specification, runtime: Runtime, rounds: int) -> dict:
     plain = [Plain(spec, stack.ell, one) for stack in engine.stacks for one in stack.members]
     ours, baseline = [], []
     for turn in range(rounds + 1):
-        theirs = _seconds(lambda: [student.advance() for student in plain], runtime)
+        theirs = seconds(lambda: [student.advance() for student in plain])
         with engine.workers():
-            own = _seconds(engine.advance, runtime)
+            own = seconds(engine.advance, runtime.device)
         if turn:
             baseline.append(theirs)
             ours.append(own)
-    peak = matmul_peak(runtime)
+    peak = matmul_peak(runtime.device, torch.float32)
     flops = spec.flops_per_step()
     return {
         "ratio": statistics.median(b / o for b, o in zip(baseline, ours, strict=True)),
@@ -60,25 +60,6 @@ def measure(spec: Specification, runtime: Runtime, rounds: int) -> dict:
         "fraction_of_peak": flops / statistics.median(ours) / peak,
         "peak_flops_per_second": peak,
     }
-
-
-def matmul_peak(runtime: Runtime, n: int = 2048) -> float:
-    """Best rate of a large matrix product on the device, in operations a second."""
-    a = torch.randn(n, n, device=runtime.device)
-    return 2 * n**3 / min(_seconds(lambda: a @ a, runtime) for _ in range(5))
-
-
-def _seconds(work, runtime: Runtime) -> float:
-    _wait(runtime)
-    began = time.perf_counter()
-    work()
-    _wait(runtime)
-    return time.perf_counter() - began
-
-
-def _wait(runtime: Runtime) -> None:
-    if runtime.device.startswith("cuda"):
-        torch.cuda.synchronize()
 
 
 def text(figures: dict) -> str:

@@ -105,9 +105,9 @@ class Engine:
             targets = self._answer(batch, draws.TEST)
             with torch.no_grad():
                 for stack, place in self.places():
-                    each = losses(stack, targets, self._head()).double()
-                    total[0][place] += each.sum(1).cpu().numpy()
-                    total[1][place] += each.square().sum(1).cpu().numpy()
+                    each = losses(stack, targets, self._head()).cpu().double()
+                    total[0][place] += each.sum(1).numpy()
+                    total[1][place] += each.square().sum(1).numpy()
         n = self.spec.test_batches * self.spec.batch
         mean = total[0] / n
         return Test(mean, np.sqrt(np.maximum(total[1] / n - mean**2, 0) / n))
@@ -120,8 +120,7 @@ class Engine:
     def hidden_states(self, stack: Stack, batch: int = 0) -> torch.Tensor:
         """Residual streams of a stack on fresh data, (member, layer, sample, m)."""
         x = draws.inputs(self.spec, draws.TEST, batch, self.device).to(self.dtype)
-        own = torch.tensor([member.teacher for member in stack.members], device=self.device)
-        return torch.stack(stack.states(x[own]), dim=1)
+        return torch.stack(stack.states(x[stack.teacher]), dim=1)
 
     def places(self) -> Iterator[tuple[Stack, tuple[int, slice]]]:
         """Each stack with its place in an array (depth, member)."""
@@ -153,7 +152,7 @@ def mean_entropy(teachers: Teachers, spec: Specification) -> np.ndarray:
     if spec.loss == "mse":
         return np.full((len(spec.rho) * spec.teachers, 1), np.nan)
     each = [teachers.respond(draws.TEST, i).entropy().mean(-1) for i in range(spec.test_batches)]
-    return torch.stack(each).mean(0).double().cpu().numpy()
+    return torch.stack(each).mean(0).cpu().double().numpy()
 
 
 def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:

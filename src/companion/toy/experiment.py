@@ -167,7 +167,7 @@ def _test(engine: Engine, record: dict, index: int) -> None:
 
 def _write(engine: Engine, into: np.ndarray, index: int, losses: list[torch.Tensor]) -> None:
     for (_, place), values in zip(engine.places(), losses, strict=True):
-        into[index][place] = values.double().cpu().numpy()
+        into[index][place] = values.cpu().double().numpy()
 
 
 def _by_depth(engine: Engine, losses: list[torch.Tensor]) -> dict[int, float]:
@@ -248,7 +248,7 @@ def _paths(engine: Engine) -> xr.Dataset:
 
 def _means(h: torch.Tensor) -> dict[str, np.ndarray]:
     """Means over samples of h (member, layer, sample, m): each (member, layer or lag)."""
-    path = geometry.trajectory(h.transpose(0, 1).double())
+    path = geometry.trajectory(h.transpose(0, 1))
     ell = h.shape[1] - 1
     correlation = [geometry.update_cosines(one).mean(0) for one in h]
     lags = [[float(c.diagonal(lag).mean()) for lag in range(1, ell)] for c in correlation]

@@ -48,10 +48,14 @@ class Stack:
 
     def __init__(self, spec: Specification, ell: int, group: list[Member], device, dtype) -> None:
         self.spec, self.ell, self.members = spec, ell, group
+        self.teacher = torch.tensor([one.teacher for one in group], device=device)
+        self.temperature = torch.tensor([one.temperature for one in group], device=device)
+        taus = [spec.temperatures[one.temperature] for one in group]
+        self.tau = torch.tensor(taus, dtype=dtype, device=device)
         each = [student_weights(spec, ell, member) for member in group]
         self.weights: list[Weights] = [
             {
-                key: torch.stack([w[i][key] for w in each]).to(device, dtype).requires_grad_()
+                key: torch.stack([w[i][key] for w in each]).to(dtype).to(device).requires_grad_()
                 for key in each[0][i]
             }
             for i in range(len(each[0]))

@@ -9,7 +9,7 @@ import torch
 from companion.toy.blocks import mlp, rmsnorm
 from companion.toy.draws import Weights, inputs, teacher_weights
 from companion.toy.specification import Specification
-from companion.toy.students import Member, Stack
+from companion.toy.students import Stack
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Teachers:
         self.temperatures = torch.tensor(spec.temperatures, dtype=dtype, device=device)
         if spec.teacher == "residual":
             each = [teacher_weights(spec, t) for t in range(len(spec.rho) * spec.teachers)]
-            self.head = torch.stack([head for _, head in each]).to(device, dtype)
+            self.head = torch.stack([head for _, head in each]).to(dtype).to(device)
             self.blocks: list[Weights] = [
                 {
-                    k: torch.stack([b[i][k] for b, _ in each]).to(device, dtype)
+                    k: torch.stack([b[i][k] for b, _ in each]).to(dtype).to(device)
                     for k in each[0][0][0]
                 }
                 for i in range(spec.teacher_depth)
@@ -90,23 +90,16 @@ def losses(stack: Stack, targets: Targets, head: torch.Tensor | None = None) -> 
     head : torch.Tensor, optional
         The teachers' heads (teacher, m, V), where the students are given theirs.
     """
-    teacher, temperature = _addresses(stack.members, targets.x.device)
+    teacher, temperature = stack.teacher, stack.temperature
     final = stack.final(targets.x[teacher])
     if targets.p is None:
         return (final - targets.state[teacher]).square().mean(-1)
     p, log_p = targets.p[teacher, temperature], targets.log_p[teacher, temperature]
-    log_q = _log_q(stack, final, head, teacher, temperature)
+    log_q = _log_q(stack, final, head)
     return (p * log_p).sum(-1) - (p * log_q).sum(-1)
 
 
-def _log_q(stack: Stack, final, head, teacher, temperature) -> torch.Tensor:
+def _log_q(stack: Stack, final: torch.Tensor, head: torch.Tensor | None) -> torch.Tensor:
     if stack.spec.head == "learned":
         return torch.bmm(final, stack.weights[-1]["head"]).log_softmax(-1)
-    tau = torch.tensor(stack.spec.temperatures, dtype=final.dtype, device=final.device)
-    return (torch.bmm(final, head[teacher]) / tau[temperature][:, None, None]).log_softmax(-1)
-
-
-def _addresses(members: list[Member], device) -> tuple[torch.Tensor, torch.Tensor]:
-    teacher = torch.tensor([member.teacher for member in members], device=device)
-    temperature = torch.tensor([member.temperature for member in members], device=device)
-    return teacher, temperature
+    return (torch.bmm(final, head[stack.teacher]) / stack.tau[:, None, None]).log_softmax(-1)
