@@ -163,12 +163,12 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     if not datasets:
         raise InputError("nothing to merge: give at least one probe file")
     first, *rest = datasets
+    if any("settings" not in d.attrs for d in datasets):
+        raise InputError("only files of companion probe can be merged, not summaries of paths")
     for other in rest:
         _check_same(first, other)
     shards = [shard for d in datasets for shard in json.loads(d.attrs["shards"])]
-    if len(set(shards)) < len(shards):
-        twice = sorted({s for s in shards if shards.count(s) > 1})
-        raise InputError(f"shard {twice[0]} is in two of the files: each shard may come once")
+    _check_shards(shards)
     state = reduce(State.merge, (to_state(d) for d in datasets))
     provenance = [p for d in datasets for p in json.loads(d.attrs["provenance"])]
     attrs = dict(first.attrs) | {
@@ -178,6 +178,18 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
         "provenance": json.dumps(provenance),
     }
     return to_dataset(state, attrs)
+
+
+def _check_shards(shards: list[str]) -> None:
+    """Each at most once, and all of one division: otherwise blocks would count twice."""
+    twice = sorted({shard for shard in shards if shards.count(shard) > 1})
+    if twice:
+        raise InputError(f"shard {twice[0]} is in two of the files: each shard may come once")
+    divisions = sorted({shard.partition("/")[2] for shard in shards}, key=int)
+    if len(divisions) > 1:
+        raise InputError(
+            f"shards of {' and of '.join(divisions)} cannot be merged: their blocks overlap"
+        )
 
 
 def _check_same(first: xr.Dataset, other: xr.Dataset) -> None:

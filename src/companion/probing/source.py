@@ -75,14 +75,16 @@ class Source:
 
     def items(self, shard: Shard, start: int, model: Model) -> Iterator[Item]:
         """The blocks of a shard with numbers from `start` on, each checked against the model."""
-        empty, length = True, None
+        count, length = 0, None
         for number, (tokens, documents) in enumerate(self.blocks):
-            empty, length = False, length or len(tokens)
+            count, length = number + 1, length or len(tokens)
             if number >= start and number % shard.of == shard.index:
                 _check_block(number, tokens, length, model)
                 yield Item(number, np.asarray(tokens), np.asarray(documents))
-        if empty:
+        if not count:
             raise InputError("the corpus has no full block of tokens: it is empty or too short")
+        if count <= shard.index:
+            raise InputError(f"shard {shard} has no block: there are only {count}")
 
     def manifest(self) -> dict[str, Any]:
         """What was read, for the record."""

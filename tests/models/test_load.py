@@ -1,0 +1,113 @@
+"""Loading by name: what is there loads, what is not is refused at once and by name."""
+
+import json
+import time
+
+import pytest
+import torch
+from transformers import BertConfig, LlamaConfig, LlamaForCausalLM
+
+from companion import models
+from companion.models import load
+from companion.runtime import InputError, Runtime
+
+CPU = Runtime.choose("cpu")
+CONFIG = LlamaConfig(
+    vocab_size=50,
+    hidden_size=16,
+    intermediate_size=24,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    num_key_value_heads=2,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    torch.manual_seed(0)
+    LlamaForCausalLM(CONFIG).save_pretrained(tmp_path / "m16-ell2")
+    return tmp_path / "m16-ell2"
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def test_a_folder_loads_in_the_runtimes_dtype_and_names_its_parts(folder, capfd):
+    model = models.load_model(str(folder), Runtime.choose("cpu", "bfloat16"))
+    assert (model.m, model.ell, model.V, model.family) == (16, 2, 50, "llama")
+    assert model.dtype == torch.bfloat16
+    assert model.final_norm is model.net.model.norm
+    assert model.unembedding is model.net.lm_head
+    assert model.tokenizer is None
+    assert not model.net.training
+    assert capfd.readouterr() == ("", "")
+
+
+def test_ladder_models_load_by_name(folder, monkeypatch):
+    monkeypatch.setattr(load, "LADDER", folder.parent)
+    assert models.ladder_models() == ["ladder:m16-ell2"]
+    assert models.load_model("ladder:m16-ell2", CPU).ell == 2
+    with pytest.raises(InputError, match="'ladder:no' is not embedded; there are: ladder:m16-ell2"):
+        models.load_model("ladder:no", CPU)
+
+
+def test_a_missing_model_says_where_it_was_looked_for_at_once(offline):
+    start = time.monotonic()
+    with pytest.raises(InputError, match=r"not in the cache '.*hub' and the .*Hub cannot be"):
+        models.load_model("nobody/nothing", CPU)
+    assert time.monotonic() - start < 5
+
+
+def test_names_that_cannot_be_are_refused(tmp_path, offline):
+    with pytest.raises(InputError, match="no Hub id"):
+        models.load_model("/no/such/folder", CPU)
+    with pytest.raises(InputError, match=r"has no config\.json"):
+        models.load_model(str(tmp_path), CPU)
+
+
+def test_an_encoder_is_refused_before_its_weights_are_read(tmp_path):
+    BertConfig(architectures=["BertForMaskedLM"]).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"\(bert\) is an encoder"):
+        models.load_model(str(tmp_path), CPU)
+
+
+def test_corrupt_weights_are_refused(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(InputError, match="corrupt"):
+        models.load_model(str(folder), CPU)
+
+
+def test_weights_of_another_configuration_are_refused(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] = 3
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=r"lack 9 tensors, first 'model\.layers\.2"):
+        models.load_model(str(folder), CPU)
+
+
+def test_code_of_a_repository_is_never_run(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "evil.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(InputError, match="could not be opened"):
+        models.load_model(str(folder), CPU)
+
+
+def test_several_gpus_need_accelerate(folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs the package accelerate"):
+        models.load_model(str(folder), CPU, device_map="auto")
+
+
+def test_capture_removes_its_hooks(folder):
+    model = models.load_model(str(folder), CPU)
+    stream = models.capture(model, torch.ones(1, 5, dtype=torch.long), models.find_parts(model))
+    assert stream.h.shape == (3, 1, 5, 16)
+    for module in model.net.modules():
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+    assert "forward" not in vars(model.owner)
