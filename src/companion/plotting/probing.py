@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CUT = 3.0
 LENSES = {"": "last-block lens", "_logit": "logit lens"}
 PARTS = {"update_norm": "whole update", "attention_norm": "attention", "mlp_norm": "MLP"}
 CONTROLS = {
@@ -148,7 +149,10 @@ def across_depths(
 
 
 def loss_removed(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Loss that each layer removes through the last-block lens; middle layers in full colour."""
+    """Loss that each layer removes through the last-block lens; middle layers in full colour.
+
+    A bar more than three times as high as all others is cut, with its value written at the cut.
+    """
     ax = ax or plt.gca()
     mean, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
     known = np.flatnonzero(np.isfinite(mean))
@@ -157,7 +161,19 @@ def loss_removed(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.bar(known, mean[known], yerr=Z95 * sem[known], color=colours, ecolor=theme.INK)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(xlabel="layer $l$", ylabel=LABELS["loss_removed"])
+    _cut_highest(ax, known, mean[known])
     return whole_layers(ax)
+
+
+def _cut_highest(ax: Axes, layers: np.ndarray, heights: np.ndarray) -> None:
+    if len(heights) < 3:
+        return
+    *_, second, first = np.sort(heights)
+    if second > 0 and first > CUT * second:
+        top = 1.5 * second
+        ax.set_ylim(top=top)
+        place = (layers[heights.argmax()] + 0.5, 0.97 * top)
+        ax.annotate(f"cut: {first:.2f}", place, color=theme.INK, va="top", fontsize=9)
 
 
 def update_parts(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:

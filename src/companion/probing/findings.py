@@ -144,7 +144,8 @@ def loss_falls_gradually(
     ]
     return _claim(
         "loss-falls-gradually",
-        "Read through the last block, the loss falls gradually over the layers, not in steps.",
+        "Read through the last block, the loss falls gradually over the middle layers, "
+        "not in steps.",
         PLACE,
         lens,
         falling + shared,

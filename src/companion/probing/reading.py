@@ -135,7 +135,7 @@ class Reading:
         layer, most = max(self.removed, key=lambda pair: pair[1])
         worse = [str(at) for at, gain in self.removed if gain < 0]
         falls = f"Read through the last block, layers 0 to {self.removed[-1][0]} remove {total:.3f}"
-        first = f"{falls} nats per token in all, the largest part ({most:.3f}) in layer {layer}."
+        first = f"{falls} nats per token in all; layer {layer} removes most, {most:.3f}."
         second = f"Layers that raise this loss: {', '.join(worse)}." if worse else ""
         third = ""
         if self.loss_evenness is not None:
