@@ -77,7 +77,7 @@ def run_toy(
     group = _group(path, resume)
     engine = Engine(spec, runtime, group)
     record = _empty(spec)
-    if group is not None:
+    if path is not None and group is not None:
         saved.load(engine, record, path)
     _train(engine, record, path, progress or (lambda _: None))
     result = _labelled(engine, record, runtime)

@@ -81,7 +81,7 @@ def build_student(
     kind = {"euler": Euler, "midpoint": Midpoint}[spec.block]
     head = weights[-1]["head"] if spec.head == "learned" else None
     network = Network([kind(w) for w in weights[:ell]], head).to(dtype)
-    if spec.head == "given":
+    if spec.head == "given" and teacher.head is not None:
         network.head = nn.Parameter(teacher.head.detach().clone(), requires_grad=False)
     return network
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from companion.runtime import InputError
 from companion.toy.blocks import mlp, rmsnorm
 from companion.toy.draws import Weights, inputs, teacher_weights
 from companion.toy.specification import Specification
@@ -27,6 +28,8 @@ class Targets:
 
     def entropy(self) -> torch.Tensor:
         """Entropy of each target in nats, (teacher, temperature, batch)."""
+        if self.p is None or self.log_p is None:
+            raise InputError("only a softmax target (loss 'kl') has an entropy")
         return -(self.p * self.log_p).sum(-1)
 
 
@@ -92,7 +95,7 @@ def losses(stack: Stack, targets: Targets, head: torch.Tensor | None = None) -> 
     """
     teacher, temperature = stack.teacher, stack.temperature
     final = stack.final(targets.x[teacher])
-    if targets.p is None:
+    if targets.p is None or targets.log_p is None:
         return (final - targets.state[teacher]).square().mean(-1)
     p, log_p = targets.p[teacher, temperature], targets.log_p[teacher, temperature]
     log_q = _log_q(stack, final, head)
@@ -100,6 +103,6 @@ def losses(stack: Stack, targets: Targets, head: torch.Tensor | None = None) -> 
 
 
 def _log_q(stack: Stack, final: torch.Tensor, head: torch.Tensor | None) -> torch.Tensor:
-    if stack.spec.head == "learned":
+    if head is None:
         return torch.bmm(final, stack.weights[-1]["head"]).log_softmax(-1)
     return (torch.bmm(final, head[stack.teacher]) / stack.tau[:, None, None]).log_softmax(-1)
