@@ -28,6 +28,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry point."""
     app.connect("config-inited", _configure)
     app.connect("html-page-context", _drop_live_code, priority=900)
+    app.connect("autodoc-process-docstring", _keep_bars, priority=900)
     app.connect("build-finished", _copy_mathjax)
     app.add_directive("claims-ledger", ClaimsLedger)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -48,6 +49,13 @@ def _drop_live_code(
 
 def _described(script: Any) -> str:
     return f"{script} {getattr(script, 'attributes', {}).get('body', '')}".lower()
+
+
+def _keep_bars(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
+) -> None:
+    """Formulas in docstrings write |x| for a length; reStructuredText would look x up."""
+    lines[:] = [line if "`" in line else line.replace("|", r"\|") for line in lines]
 
 
 def _copy_mathjax(app: Sphinx, failure: Exception | None) -> None:

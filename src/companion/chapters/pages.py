@@ -5,7 +5,7 @@ The old book stays until the new one is whole; a failed build leaves it untouche
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +22,7 @@ _AT_THE_TOP = ("_config.yml", "_toc.yml")
 _NOT_STAGED = ("*.ipynb", "__pycache__", ".ipynb_checkpoints", "results", "profiles")
 _JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 _SHOWN_LINES = 30
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class BuildError(RuntimeError):
@@ -88,7 +89,6 @@ def _sphinx(book: Book, folder: Path) -> Path:
         code = subprocess.run(
             command + strict,
             cwd=book.stage,
-            env=os.environ | {"NO_COLOR": "1"},
             stdout=said,
             stderr=subprocess.STDOUT,
             check=False,
@@ -100,7 +100,7 @@ def _sphinx(book: Book, folder: Path) -> Path:
 
 
 def _complaints(log: Path) -> str:
-    lines = log.read_text("utf-8").splitlines()
+    lines = _COLOUR.sub("", log.read_text("utf-8")).splitlines()
     telling = [line for line in lines if "WARNING" in line or "ERROR" in line]
     return "\n".join((telling or lines)[-_SHOWN_LINES:])
 
