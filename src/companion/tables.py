@@ -172,19 +172,20 @@ def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
         )
     if table.empty:
         raise InputError(f"{name}: the table has no rows")
-    table = table.reset_index(drop=True)
-    for column in [c for c in NUMERIC if c in table.columns]:
-        table[column] = _positive(table[column], f"{name}: column {column}")
-    remarks = [
-        w for c, span in PLAUSIBLE.items() if c in table for w in _implausible(table, c, span)
-    ]
-    table.attrs |= {"name": name, "source": name, "citation": "", "warnings": tuple(remarks)}
+    values = {c: _positive(table[c], f"{name}: column {c}") for c in NUMERIC if c in table.columns}
+    kept = {c: table[c].to_numpy() for c in table.columns if c not in values}
+    remarks = [w for c, v in values.items() if c in PLAUSIBLE for w in _implausible(c, v)]
+    table = pd.DataFrame({c: values.get(c, kept.get(c)) for c in table.columns})
+    table.attrs = {"name": name, "source": name, "citation": "", "warnings": tuple(remarks)}
     return table
 
 
-def _positive(column: pd.Series, label: str) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
-    bad = np.flatnonzero(~np.isfinite(numbers) | (numbers <= 0))
+def _positive(column: pd.Series, label: str) -> np.ndarray:
+    try:
+        numbers = column.to_numpy(float)
+    except (TypeError, ValueError):
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers > 0)))
     if len(bad):
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise InputError(
@@ -193,9 +194,9 @@ def _positive(column: pd.Series, label: str) -> pd.Series:
     return numbers
 
 
-def _implausible(table: pd.DataFrame, column: str, span) -> list[str]:
-    low, high, unit = span
-    seen = (table[column].min(), table[column].max())
+def _implausible(column: str, values: np.ndarray) -> list[str]:
+    low, high, unit = PLAUSIBLE[column]
+    seen = (values.min(), values.max())
     if seen[0] >= low and seen[1] <= high:
         return []
     return [
@@ -229,6 +230,8 @@ def clusters(table) -> np.ndarray:
 
 
 def _renamed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    if not columns:
+        return table
     absent = [theirs for theirs in columns.values() if theirs not in table.columns]
     if absent:
         raise InputError(

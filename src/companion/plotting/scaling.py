@@ -243,3 +243,22 @@ def subsets(frame, ax=None):
     ax.set_xlabel(LABELS["alpha_ell"])
     ax.invert_yaxis()
     return ax
+
+
+def doublings(plans, ax=None):
+    """What twice the depth changes at each plan, with data kept and with operations kept."""
+    ax = ax or plt.gca()
+    kinds = {"deeper": "data kept", "deeper_same_flops": "operations kept"}
+    for shift, color, (kind, label) in zip((-0.12, 0.12), (BLUE, RED), kinds.items(), strict=True):
+        found = [getattr(plan, kind) for plan in plans.values()]
+        middle = np.array([i.estimate for i in found])
+        error = np.abs(np.array([[i.low for i in found], [i.high for i in found]]) - middle)
+        ax.errorbar(
+            middle, np.arange(len(found)) + shift, xerr=error, fmt="o", color=color, label=label
+        )
+    ax.axvline(0, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_yticks(range(len(plans)), list(plans))
+    ax.set_xlabel("change of the loss by twice the depth (nats/token)")
+    ax.invert_yaxis()
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    return ax

@@ -1,6 +1,6 @@
 """Fitting of loss laws in width, depth and data, with every uncertainty worth having. Floor 2."""
 
-from companion.scaling.checks import correlation, describe_data, outliers
+from companion.scaling.checks import correlation, describe_data, identifiable, outliers
 from companion.scaling.fitting import fit
 from companion.scaling.laws import LAWS, ScalingLaw, Term, get_law
 from companion.scaling.methods import METHODS, quantify
@@ -22,6 +22,7 @@ __all__ = [
     "describe_data",
     "fit",
     "get_law",
+    "identifiable",
     "jackknife",
     "outliers",
     "profile",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from companion.runtime import InputError
-from companion.scaling.laws import ScalingLaw
+from companion.scaling.laws import ScalingLaw, get_law
 
 DISTINCT = 3
 
@@ -40,6 +40,21 @@ def check_table(table, law: ScalingLaw) -> tuple[str, ...]:
     return _warnings(table, law)
 
 
+def identifiable(table, laws) -> tuple[list[str], str]:
+    """Names of the laws that the table can identify, and a sentence on those it cannot."""
+    kept, refused = [], []
+    for name in laws:
+        try:
+            check_table(table, get_law(name))
+        except InputError as reason:
+            refused.append(str(reason))
+        else:
+            kept.append(name)
+    if not refused:
+        return kept, f"These rows can identify all {len(kept)} laws."
+    return kept, f"Not fitted, because these rows cannot identify them: {'; '.join(refused)}."
+
+
 def _check_shift(table, law: ScalingLaw) -> None:
     for v, shift in law.shift:
         smallest = float(np.min(table[v]))
@@ -55,7 +70,7 @@ def _warnings(table, law: ScalingLaw) -> tuple[str, ...]:
             found.append(
                 f"ln m and ln ell are correlated ({r:.2f}): width and depth are hard to tell apart"
             )
-        shapes = len({*zip(table["m"], table["ell"], strict=True)})
+        shapes = len(set(zip(*(np.asarray(table[v]).tolist() for v in ("m", "ell")), strict=True)))
         if shapes <= len(law.parameters):
             found.append(f"only {shapes} distinct (m, ell) shapes for this law")
     return tuple(found)
@@ -63,7 +78,7 @@ def _warnings(table, law: ScalingLaw) -> tuple[str, ...]:
 
 def correlation(table, a: str = "m", b: str = "ell") -> float:
     """Correlation of ln a and ln b over the rows."""
-    return float(np.corrcoef(np.log(table[a]), np.log(table[b]))[0, 1])
+    return float(np.corrcoef(np.log(np.asarray(table[a])), np.log(np.asarray(table[b])))[0, 1])
 
 
 def describe_data(table) -> dict[str, float]:

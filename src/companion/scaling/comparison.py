@@ -14,7 +14,7 @@ import numpy as np
 
 from companion.runtime import InputError
 from companion.scaling.fitting import fit
-from companion.scaling.profile import profile
+from companion.scaling.profile import profile, with_profile
 from companion.scaling.resampling import refit
 from companion.scaling.result import FitResult
 from companion.statistics.intervals import Interval, clustered_mean
@@ -152,18 +152,19 @@ def drop_sweep(table, law, drops: Sequence[int], name: str):
     -------
     DataFrame
         `dropped` asked for, `n` rows kept, `estimate`, profile interval `low`, `high`,
-        `converged`.
+        `converged`, and why a cut was `refused`, if it left too little.
     """
     import pandas as pd
 
-    from companion.scaling.profile import with_profile
+    return pd.DataFrame([_after_cut(table, law, int(k), name) for k in drops])
 
-    rows = []
-    for k in drops:
+
+def _after_cut(table, law, k: int, name: str) -> dict:
+    try:
         result = with_profile(fit(table, law, drop=k), (name,))
-        _, low, high = result.intervals["profile"][name]
-        rows.append(
-            {"dropped": k, "n": result.n, "estimate": result.params[name], "low": low}
-            | {"high": high, "converged": result.converged}
-        )
-    return pd.DataFrame(rows)
+    except InputError as refused:
+        blank = dict.fromkeys(("estimate", "low", "high"), math.nan)
+        return {"dropped": k, "n": 0, **blank, "converged": False, "refused": str(refused)}
+    _, low, high = result.intervals["profile"][name]
+    found = {"estimate": result.params[name], "low": low, "high": high}
+    return {"dropped": k, "n": result.n, **found, "converged": result.converged, "refused": ""}

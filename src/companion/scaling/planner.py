@@ -139,6 +139,12 @@ def plan(result: FitResult, draws: Draws, budget: Budget) -> Plan:
     )
 
 
+def row(found: Plan) -> dict[str, str]:
+    """A plan as a row of a table: estimates with their intervals."""
+    spans = {name: f"{interval:.3g}" for name, interval in found.choice.items()}
+    return {**spans, "N": f"{found.N:.3g}", "loss": f"{found.loss:.4f}"}
+
+
 def candidates(budget: Budget) -> dict[str, np.ndarray]:
     """Shapes on the grid that fit the budget, each with all the data it can afford."""
     m, ell = (a.ravel() for a in np.meshgrid(WIDTHS, DEPTHS, indexing="ij"))

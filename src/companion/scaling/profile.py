@@ -85,8 +85,7 @@ def span(result: FitResult, name: str, points: int = 41, widths: float = 4.0) ->
 
     Jacobian standard errors, or the estimate's own size where there are none; inside the bounds.
     """
-    estimate, stderr = result.params[name], result.stderr["jacobian"][name]
-    reach = widths * (stderr if math.isfinite(stderr) else max(abs(estimate), 0.1) / 2)
+    estimate, reach = result.params[name], widths * _step(result, name)
     low, high = (float(b[result.design.index(name)]) for b in result.design.bounds())
     return np.linspace(max(estimate - reach, low), min(estimate + reach, high), points)
 
@@ -108,12 +107,12 @@ def deviance_scale(result: FitResult) -> float:
 
 
 def with_profile(result: FitResult, names: tuple[str, ...] = ()) -> FitResult:
-    """Add profile intervals of `names` (all free parameters by default) under "profile".
+    """Add profile intervals of `names` (by default all that are neither fixed nor 0) as "profile".
 
     A side on which the deviance never reaches the threshold is open: it ends at the bound of the
     parameter, infinite where there is none.
     """
-    names = names or tuple(n for n, f in zip(result.design.names, result.free, strict=True) if f)
+    names = names or tuple(n for n in result.params if not _settled(result, n))
     sides = [(name, sign) for name in names for sign in (-1.0, 1.0)]
     ends = dict(zip(sides, _crossings(result, sides), strict=True))
     found = {
@@ -123,6 +122,17 @@ def with_profile(result: FitResult, names: tuple[str, ...] = ()) -> FitResult:
         for name in names
     }
     return add(result, "profile", dict.fromkeys(result.params, math.nan), found)
+
+
+def _settled(result: FitResult, name: str) -> bool:
+    fixed = any(note.startswith(f"{name} fixed") for note in result.certificate.at_bound)
+    return fixed or (_is_coefficient(result, name) and result.params[name] == 0)
+
+
+def _step(result: FitResult, name: str) -> float:
+    """The Jacobian standard error, or half the estimate where a bound leaves none."""
+    estimate, stderr = result.params[name], result.stderr["jacobian"][name]
+    return stderr if math.isfinite(stderr) else max(abs(estimate), 0.1) / 2
 
 
 def _crossings(result: FitResult, sides) -> np.ndarray:
@@ -153,7 +163,7 @@ def _crossings(result: FitResult, sides) -> np.ndarray:
 def _place(result: FitResult, side: tuple[str, float], step: float) -> float:
     """The value `step` standard errors to one side: of ln c for coefficients, within bounds."""
     name, sign = side
-    estimate, stderr = result.params[name], result.stderr["jacobian"][name]
+    estimate, stderr = result.params[name], _step(result, name)
     low, high = (float(b[result.design.index(name)]) for b in result.design.bounds())
     if _is_coefficient(result, name) and estimate > 0:
         return estimate * math.exp(min(sign * step * min(stderr / estimate, 3.0), 600.0))
