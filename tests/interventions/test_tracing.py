@@ -9,7 +9,8 @@ import xarray as xr
 
 from companion.interventions import Fact, Tracing, embedding_std, encode, save, trace
 from companion.interventions.tracing import _noise
-from companion.runtime import InputError
+from companion.models import Model
+from companion.runtime import InputError, Runtime
 
 FACTS = [Fact("import {subject} as", "numpy", " np"), Fact("x={subject}+1", "py", ";py")]
 SPEC = Tracing(noise=3.0, draws=3, window=0.0, batch=7)
@@ -169,3 +170,12 @@ def test_the_result_survives_storage(llama, tmp_path):
 def test_bad_settings_are_refused(changes, message):
     with pytest.raises(InputError, match=message):
         Tracing(**changes)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_finds_what_the_cpu_finds(llama):
+    cpu = trace(llama, FACTS, SPEC)
+    runtime = Runtime.choose("cuda", "float32", llama.runtime.seed)
+    moved = Model.of(llama.net.to("cuda"), runtime, llama.tokenizer, llama.name)
+    np.testing.assert_allclose(trace(moved, FACTS, SPEC).probability, cpu.probability, rtol=1e-2)
