@@ -43,10 +43,11 @@ def lens_values(
     z = _behind_last_block(model, stream, chosen, lens)
     target = tokens.flatten()[chosen + 1].to(z.device)
     results = []
-    size = chunk_size(z.device, 4 * len(z) * model.V)
+    # Fewer rows than that and reading the unembedding costs more than using it.
+    size = max(chunk_size(z.device, 4 * len(z) * model.V), model.m // (2 * len(z)))
     for start in range(0, len(chosen), size):
         part = z[:, start : start + size]
-        logits = widen(model.readout(part.flatten(0, 1))).unflatten(0, part.shape[:2])
+        logits = model.readout(part.flatten(0, 1)).unflatten(0, part.shape[:2])
         results.append(torch.stack(reduce(logits, target[start : start + size])))
     table = torch.cat(results, -1)
     full = table.new_full((*table.shape[:2], tokens.numel()), torch.nan)
@@ -72,10 +73,11 @@ def _behind_last_block(model: Model, stream: Stream, chosen: Tensor, lens: str) 
 def reduce_logits(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
     """Cross-entropy, entropy, KL(final || lens), top-1 agreement of (layer, n, V) logits.
 
-    The last layer is the final distribution. All in nats; each result (layer, n).
+    The last layer is the final distribution. All in nats; each result (layer, n). Widening is
+    part of it, so that its compiled form reads the logits as they are.
     """
-    top = logits.amax(-1, keepdim=True)
-    x = logits - top
+    x = widen(logits)
+    x = x - x.amax(-1, keepdim=True)
     weight = x.exp()
     total = weight.sum(-1)
     log_total = total.log()

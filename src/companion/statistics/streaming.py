@@ -84,7 +84,9 @@ class ClusterSums:
     sums: Tensor
 
     @classmethod
-    def empty(cls, rows: int, groups: int, clusters: int, device: str = "cpu") -> ClusterSums:
+    def empty(
+        cls, rows: int, groups: int, clusters: int, device: torch.device | str = "cpu"
+    ) -> ClusterSums:
         shape = (rows, groups, clusters)
         return cls(
             torch.zeros(shape, dtype=torch.int64, device=device),
@@ -139,7 +141,9 @@ class Distribution:
     histogram: Tensor
 
     @classmethod
-    def empty(cls, bins: Bins, groups: int, clusters: int, device: str = "cpu") -> Distribution:
+    def empty(
+        cls, bins: Bins, groups: int, clusters: int, device: torch.device | str = "cpu"
+    ) -> Distribution:
         flat = torch.zeros((len(bins), groups), dtype=torch.float64, device=device)
         histogram = flat.new_zeros((len(bins), groups, bins.number + 2), dtype=torch.int64)
         sums = ClusterSums.empty(len(bins), groups, clusters, device)
@@ -150,6 +154,8 @@ class Distribution:
         cls, bins: Bins, values: Tensor, group: Tensor, cluster: Tensor, shape: tuple
     ) -> Distribution:
         """One batch: values (row, token), group and cluster (token,), shape (groups, clusters)."""
+        if not values.shape[1]:
+            return cls.empty(bins, *shape, device=values.device)
         values = values.double()
         sums = ClusterSums.of(values, group, cluster, shape)
         there = ~values.isnan()
@@ -164,7 +170,7 @@ class Distribution:
 
     def merge(self, other: Distribution) -> Distribution:
         """The statistics of both streams together (Chan, Golub and LeVeque for the squares)."""
-        ours, theirs = self.clusters.count, other.clusters.count
+        ours, theirs = self.clusters.count.double(), other.clusters.count.double()
         shift = other.clusters.mean.nan_to_num(0) - self.clusters.mean.nan_to_num(0)
         between = shift.square() * (ours * theirs / (ours + theirs).clamp_min(1))
         return Distribution(
