@@ -19,7 +19,7 @@ def trained(grid, tmp_path, runtime):
 def test_shipped_models_load_and_repeat_the_loss_of_the_table(trained, tmp_path, runtime):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    names = ship(trained, tmp_path / "out", 32)
+    names = ship([trained], tmp_path / "out", 32)
     folder = tmp_path / "out" / "ladder" / "m32-ell2"
     assert names == ["ladder.csv", "ladder.json", "ladder/m32-ell2"]
     assert AutoModelForCausalLM.from_pretrained(folder).config.num_hidden_layers == 2
@@ -32,12 +32,20 @@ def test_shipped_models_load_and_repeat_the_loss_of_the_table(trained, tmp_path,
     assert "one pass" in card
 
 
+def test_the_table_joins_several_grids(trained, grid, tmp_path, runtime):
+    wide = dataclasses.replace(grid, widths=(64,), depths=(1,), tokens=(2048,))
+    suite.train(wide, tmp_path / "wide", runtime)
+    ship([trained, tmp_path / "wide"], tmp_path / "out", 32)
+    table = pd.read_csv(tmp_path / "out" / "ladder.csv")
+    assert table[["m", "ell", "D"]].values.tolist() == [[32, 2, 2048], [32, 2, 4096], [64, 1, 2048]]
+
+
 def test_unfinished_grids_and_absent_widths_are_refused(trained, tmp_path):
     with pytest.raises(InputError, match="width 64 is not in the grid"):
-        ship(trained, tmp_path / "out", 64)
+        ship([trained], tmp_path / "out", 64)
     table = trained / "table.csv"
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(InputError, match="not finished"):
-        ship(trained, tmp_path / "out", 32)
+        ship([trained], tmp_path / "out", 32)
     with pytest.raises(InputError, match="holds no trained grid"):
-        ship(tmp_path / "nothing", tmp_path / "out", 32)
+        ship([tmp_path / "nothing"], tmp_path / "out", 32)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from companion.ladder import suite, text
 from companion.ladder.grid import make_grid
 from companion.ladder.model import build, flops_per_token, initial_std
-from companion.ladder.trainer import Trainer, schedule
+from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
 from companion.runtime import InputError
 
 
@@ -125,6 +125,12 @@ def test_damaged_and_foreign_checkpoints_are_refused(grid, tmp_path, runtime):
     damaged.write_bytes((tmp_path / "c.safetensors").read_bytes()[:1000])
     with pytest.raises(InputError, match="is damaged"):
         one.load(damaged)
+
+
+def test_a_longer_training_begins_like_a_shorter_one():
+    short, long = shuffled(STRETCH, 3), shuffled(3 * STRETCH - 5, 3)
+    assert np.array_equal(long[:STRETCH], short)
+    assert sorted(long) == list(range(3 * STRETCH - 5))
 
 
 def test_schedule_warms_up_holds_and_decays_to_zero(grid):

@@ -52,11 +52,11 @@ def train(
 
 @ladder.command()
 def ship(
-    trained: Annotated[Path, typer.Argument(help="Folder of a finished `ladder train`.")],
+    trained: Annotated[list[Path], typer.Argument(help="Folders of finished `ladder train`.")],
     out: Annotated[Path, typer.Option(help="Where the models and the table go.")],
     width: Annotated[int, typer.Option(help="Width m of the models to ship.")] = 128,
 ) -> None:
-    """Copy the models of one width, their cards and the table into the layout of the package."""
+    """Copy the first grid's models, their cards and the table of all grids as the package has them."""
     from companion.ladder.ship import ship as copy
 
     for name in copy(trained, out, width):

@@ -7,7 +7,7 @@ from typing import Any
 
 from companion.ladder.grid import HEAD_WIDTH, Grid, Run
 
-EMBEDDING_STD = 0.02
+EMBEDDING_STD = 1.0
 
 
 def hidden_width(m: int) -> int:
@@ -19,8 +19,9 @@ def build(grid: Grid, run: Run) -> Any:
     """A freshly initialised LlamaForCausalLM, float32, fixed by the run's seed.
 
     Matrices have standard deviation fan_in^(-1/2), the two that write into the residual stream
-    (2 ell)^(-1/2) of that (`branch_scale` "inverse-sqrt-depth"), embeddings 0.02, the unembedding
-    1/m: the width rule of muP for Adam (Yang et al. 2022), the depth rule of GPT-2.
+    (2 ell)^(-1/2) of that (`branch_scale` "inverse-sqrt-depth"), embeddings 1, the unembedding 1/m:
+    the width rule of muP for Adam (Yang et al. 2022), the depth rule of GPT-2. Embeddings as large
+    as what all blocks together write matter: with 0.02, deeper models started more slowly.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,17 @@ The loss of every step is in `loss.csv`.
 """
 
 
-def ship(trained: str | Path, out: str | Path, width: int) -> list[str]:
+def ship(trained: Sequence[str | Path], out: str | Path, width: int) -> list[str]:
     """Copy the longest-trained models of `width` (first seed), their cards and the table to `out`.
+
+    Parameters
+    ----------
+    trained : sequence of path
+        Folders of finished grids; the table has the rows of all, the models are of the first.
+    out : path
+        Gets `ladder.csv`, `ladder.json` (provenance of each grid) and `ladder/<model>/`.
+    width : int
+        m of the models.
 
     Returns
     -------
@@ -52,17 +62,21 @@ def ship(trained: str | Path, out: str | Path, width: int) -> list[str]:
     Raises
     ------
     InputError
-        If the folder holds no finished grid, or none of that width.
+        If a folder holds no finished grid, or the first has no model of that width.
     """
-    trained, out = Path(trained), Path(out)
-    grid, stamp = _finished(trained)
+    folders, out = [Path(folder) for folder in trained], Path(out)
+    found = [_finished(folder) for folder in folders]
+    grid, stamp = found[0]
     runs = [r for r in grid.runs() if r.m == width and r.seed == grid.seeds[0]]
     if not runs:
         raise InputError(f"width {width} is not in the grid: it has {list(grid.widths)}")
     out.mkdir(parents=True, exist_ok=True)
-    shutil.copy(trained / "table.csv", out / "ladder.csv")
-    (out / "ladder.json").write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
-    return ["ladder.csv", "ladder.json", *(_ship(trained, out, grid, stamp, r) for r in runs)]
+    table = pd.concat([pd.read_csv(folder / "table.csv") for folder in folders])
+    table.sort_values(["m", "ell", "D"]).to_csv(out / "ladder.csv", index=False)
+    stamps = json.dumps([stamp for _, stamp in found], indent=1)
+    (out / "ladder.json").write_text(stamps + "\n", encoding="utf-8")
+    models = [_ship(folders[0], out, grid, stamp, run) for run in runs]
+    return ["ladder.csv", "ladder.json", *models]
 
 
 def _finished(trained: Path) -> tuple[Grid, dict[str, Any]]:

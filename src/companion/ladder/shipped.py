@@ -14,8 +14,8 @@ DATA = LADDER.parent
 
 
 def stamp() -> dict[str, Any]:
-    """Provenance of the embedded ladder, with its corpora and n-gram baselines (nats/token)."""
-    return json.loads((DATA / "ladder.json").read_text(encoding="utf-8"))
+    """Provenance of the embedded models, with their corpora and n-gram baselines (nats/token)."""
+    return json.loads((DATA / "ladder.json").read_text(encoding="utf-8"))[0]
 
 
 def curves(width: int) -> dict[int, pd.DataFrame]:

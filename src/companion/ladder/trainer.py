@@ -20,6 +20,8 @@ from companion.ladder.model import build, parameter_groups
 from companion.runtime import InputError, Runtime, atomic
 
 CHECKPOINT_SECONDS = 60.0
+STRETCH = 4096
+"""Blocks shuffled together: a longer training of the same seed begins as a shorter one does."""
 
 
 class Diverged(RuntimeError):
@@ -34,7 +36,7 @@ class Trainer:
 
         self.grid, self.run, self.runtime = grid, run, runtime
         self.tokens = tokens
-        self.order = np.random.default_rng([run.seed, 1]).permutation(len(tokens))
+        self.order = shuffled(len(tokens), run.seed)
         self.net = build(grid, run).to(runtime.torch_device)
         groups = parameter_groups(self.net, grid, run)
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
@@ -125,6 +127,13 @@ class Trainer:
         self.net.config.architectures = [type(self.net).__name__]
         self.net.config.dtype = "bfloat16"
         self.net.config.save_pretrained(folder)
+
+
+def shuffled(blocks: int, seed: int) -> np.ndarray:
+    """The order in which blocks are read, shuffled within stretches of `STRETCH`."""
+    generator = np.random.default_rng([seed, 1])
+    starts = range(0, blocks, STRETCH)
+    return np.concatenate([s + generator.permutation(min(STRETCH, blocks - s)) for s in starts])
 
 
 def schedule(grid: Grid, branch: int | None, step: int) -> float:
