@@ -43,18 +43,8 @@ app = typer.Typer(
 )
 
 
-def _register() -> None:
-    for name in COMMANDS:
-        try:
-            module = import_module(f"companion.cli.{name}")
-        except ModuleNotFoundError as missing:
-            if missing.name != f"companion.cli.{name}":
-                raise
-            continue
-        module.register(app)
-
-
-_register()
+for _name in COMMANDS:
+    import_module(f"companion.cli.{_name}").register(app)
 
 
 def main() -> None:

@@ -112,7 +112,8 @@ def build(
         room.execute(due, processes=jobs, timeout=timeout, force=force, progress=progress)
         _no_gaps(book, all_chapters)
         counts = room.collect(book, all_chapters)
-        typer.echo("claims: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n))
+        found = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+        typer.echo(f"claims: {', '.join(found) or 'none'}")
         if not execute_only:
             built = room.build(book, all_chapters)
             typer.echo(f"{'built' if built else 'up to date'}: {book.html / 'index.html'}")

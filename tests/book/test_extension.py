@@ -1,0 +1,66 @@
+"""The book's own Sphinx extension, apart from a build."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from companion.claims import Claim, Measurement
+from companion.runtime import checkout
+
+ROOT = checkout()
+assert ROOT is not None
+BUTTONS = {"binderhub_url": "https://mybinder.org"}
+
+
+@pytest.fixture
+def extension(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "book" / "_ext"))
+    import companion_book
+
+    yield companion_book
+    del sys.modules["companion_book"]
+
+
+@pytest.mark.parametrize("address", ["", "https://example.org/a/b"])
+def test_launch_buttons_appear_once_the_address_is_set(extension, address):
+    options = {"repository_url": address, "launch_buttons": BUTTONS}
+    config = SimpleNamespace(html_theme_options=options, mathjax_path="")
+    extension._configure(None, config)
+    assert config.html_theme_options.get("launch_buttons") == (BUTTONS if address else None)
+    assert config.mathjax_path == "mathjax/tex-svg-full.js"
+
+
+def test_the_address_has_one_place_and_buttons_two_providers():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    assert "url" in config["repository"]
+    assert {"binderhub_url", "colab_url"} <= set(config["launch_buttons"])
+    assert config["execute"]["execute_notebooks"] == "off"
+
+
+def test_scripts_that_would_fetch_live_code_are_dropped(extension):
+    body = SimpleNamespace(attributes={"body": 'const THEBE_JS_URL = "https://elsewhere"'})
+    context = {"script_files": ["_static/doctools.js", "_static/sphinx-thebe.js", body]}
+    extension._drop_live_code(None, "page", "page.html", context, None)
+    assert context["script_files"] == ["_static/doctools.js"]
+
+
+def test_lengths_in_docstrings_keep_their_bars(extension):
+    lines = ["The length |x|.", "See ``a | b``."]
+    extension._keep_bars(None, "function", "norm", None, None, lines)
+    assert lines == [r"The length \|x\|.", "See ``a | b``."]
+
+
+def test_a_row_of_the_ledger_says_all_there_is_to_a_claim(extension):
+    measured = Measurement("slope", -0.9, -1.1, -0.7, expected_high=-0.5, unit="1")
+    scope = {"model": "small"}
+    claim = Claim("falls", "It falls.", "figure 1", scope, (measured,), chapter="probing")
+    cells = [" ".join(node.astext() for node in cell) for cell in extension._cells(claim)]
+    assert cells[0] == "It falls. (figure 1) chapter probing"
+    assert cells[1] == "slope: -0.9 1, 95% interval [-1.1, -0.7], expected at most -0.5"
+    assert cells[2:] == ["model: small", "reproduced"]
+    (statement,) = extension._cells(claim)[0]
+    assert statement[-1]["refuri"] == "probing.html#claim-falls"
