@@ -56,7 +56,7 @@ def ship(
     out: Annotated[Path, typer.Option(help="Where the models and the table go.")],
     width: Annotated[int, typer.Option(help="Width m of the models to ship.")] = 128,
 ) -> None:
-    """Copy the first grid's models, their cards and the table of all grids as the package has them."""
+    """Copy the first grid's models with their cards, and the table of all grids."""
     from companion.ladder.ship import ship as copy
 
     for name in copy(trained, out, width):
