@@ -60,15 +60,15 @@ def _watch(model: Model, tokens: Tensor) -> tuple[list[dict[str, Tensor]], list[
         def keep(module: nn.Module, args: tuple, output: Any) -> None:
             x = first_tensor(output)
             if x.numel() == width:
-                seen[name] = x.reshape(-1, x.shape[-1]).double().cpu().clone()
+                seen[name] = x.reshape(-1, x.shape[-1]).cpu().double().clone()
 
         return keep
 
     def block_hook(kept: list[Tensor]):
         def keep(module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
             entered = args[0] if args else kwargs["hidden_states"]
-            dh = first_tensor(output).double() - entered.double()
-            kept.append(dh.reshape(-1, dh.shape[-1]).cpu())
+            dh = first_tensor(output).cpu().double() - entered.cpu().double()
+            kept.append(dh.reshape(-1, dh.shape[-1]))
 
         return keep
 

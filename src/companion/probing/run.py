@@ -124,15 +124,18 @@ def _begin(
 def _identity(sweep: Sweep) -> dict[str, Any]:
     """What must agree for files to be merged or a run to be resumed."""
     settings = asdict(sweep.settings)
-    runtime = sweep.model.runtime
     return {
         "model": sweep.model.name,
         "weights": fingerprint(sweep.model),
         "corpus": sweep.source.facts,
-        "dtype": runtime.dtype,
-        "seed": runtime.seed,
+        "dtype": _dtype(sweep.model),
+        "seed": sweep.model.runtime.seed,
         **settings,
     }
+
+
+def _dtype(model: Model) -> str:
+    return str(model.dtype).removeprefix("torch.")
 
 
 def fingerprint(model: Model) -> str:
@@ -204,7 +207,7 @@ def _result(sweep: Sweep, certificate: dict[str, Any]) -> xr.Dataset:
         "corpus_name": manifest["corpus"],
         "tokens": sweep.tokens,
         "blocks": sweep.blocks,
-        "dtype": model.runtime.dtype,
+        "dtype": _dtype(model),
         "device": model.runtime.device_name,
         "certificate": json.dumps(certificate),
         "lens": settings.lens,

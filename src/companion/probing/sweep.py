@@ -74,7 +74,7 @@ class Sweep:
             layer, row = (int(x) for x in bad.nonzero()[0])
             raise InputError(
                 f"the hidden state of layer {layer} is not finite in block {items[row].number} "
-                f"(dtype {self.model.runtime.dtype}): try bfloat16 or float32, or check the weights"
+                f"(dtype {self.model.dtype}): try bfloat16 or float32, or check the weights"
             )
 
     def run(self, progress: Progress | None, keep: Callable[[Sweep], None]) -> None:

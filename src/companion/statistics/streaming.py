@@ -78,7 +78,10 @@ def _column(x: np.ndarray, like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ClusterSums:
-    """Counts and sums by row, group and cluster: enough for means and their standard errors."""
+    """Counts and sums by row, group and cluster: enough for means and their standard errors.
+
+    On a GPU the order of additions is not fixed: there, sums repeat to float64 rounding only.
+    """
 
     counts: Tensor
     sums: Tensor
