@@ -232,7 +232,6 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset, ax: Axes | None = Non
         style = {"marker": MARKERS[i % 6], "color": _colour(i), "capsize": 3}
         ax.errorbar(plain["depth"], middle, yerr=bars, label=teacher_name(rho), **style)
     ax.set_xscale("log")
-    ax.set_yscale("log")
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("evaluations (plain blocks, or twice the midpoint blocks)")
     ax.set_ylabel("loss, plain over midpoint")

@@ -28,7 +28,7 @@ def table(result: xr.Dataset) -> pd.DataFrame:
             rows.append(_row(cell, float(rho), float(tau)))
     import pandas as pd
 
-    return pd.DataFrame(rows).set_index(["rho", "tau"])
+    return pd.DataFrame(rows).set_index(["rho", "tau"]).dropna(axis=1, how="all")
 
 
 def records(result: xr.Dataset) -> list[dict[str, float | None]]:
