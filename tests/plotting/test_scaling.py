@@ -1,0 +1,90 @@
+"""Figures of the scaling fits: what is drawn is what was given."""
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from companion import scaling
+from companion.plotting import scaling as figures
+from companion.scaling import comparison, planner, reenact
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def result():
+    m, ell, D = (a.ravel() for a in np.meshgrid([256, 512, 1024], [4, 8, 16], [1e9, 4e9, 1.6e10]))
+    table = pd.DataFrame({"m": m, "ell": ell, "D": D, "N": 12 * m**2 * ell}, dtype=float)
+    truth = {"c_m": 250.0, "alpha_m": 0.9, "c_ell": 3.0, "alpha_ell": 1.0}
+    truth |= {"c_D": 400.0, "alpha_D": 0.3, "L_0": 1.7}
+    noise = 0.003 * np.random.default_rng(0).standard_normal(len(table))
+    loss = scaling.LAWS["additive"].predict(truth, table) * np.exp(noise)
+    return scaling.fit(table.assign(loss=loss))
+
+
+def test_parts_leave_the_term_and_its_residual(result):
+    axes = figures.parts(result)
+    drawn = axes[1].collections[0].get_offsets()
+    p = result.params
+    rest = (
+        p["c_m"] * result.table["m"] ** -p["alpha_m"]
+        + p["c_D"] * result.table["D"] ** -p["alpha_D"]
+    )
+    left = result.table["loss"] - rest - p["L_0"]
+    assert np.asarray(drawn[:, 1]) == pytest.approx(left[left > 0].to_numpy(), rel=1e-9)
+    assert [ax.get_xscale() for ax in axes] == ["log"] * 3
+
+
+def test_intervals_have_a_line_for_each_method(result):
+    result = scaling.quantify(result, np.random.default_rng(0), draws=30)
+    ax = figures.intervals(result, "alpha_ell", expected=(0.8, 1.25))
+    assert len(ax.get_yticklabels()) == len(scaling.METHODS)
+
+
+def test_profiles(result):
+    ax = figures.curve(scaling.profile(result, "alpha_ell", scaling.span(result, "alpha_ell", 11)))
+    assert ax.get_ylim()[0] == 0
+    sides = [scaling.span(result, name, 6) for name in ("alpha_m", "alpha_ell")]
+    pair = scaling.profile_pair(result, ("alpha_m", "alpha_ell"), *sides)
+    ax = figures.contours(pair, plt.figure().gca(), result.params)
+    assert ax.get_xlabel() == r"$\alpha_m$"
+
+
+def test_paths_spreads_and_sweeps(result):
+    axes = figures.path(reenact.adam(result.table, steps=1000), result)
+    assert len(axes) == 2
+    draws = {"a": np.arange(10.0), "b": np.arange(5.0)}
+    assert len(figures.spreads(draws, "alpha_ell", plt.figure().gca()).get_legend().texts) == 2
+    frame = comparison.drop_sweep(result.table, "additive", [0, 26], "alpha_ell")
+    assert "distinct" in frame["refused"][1] or "rows cannot" in frame["refused"][1]
+    figures.sweep(frame, "alpha_ell", plt.figure().gca())
+
+
+def test_comparisons_and_plans(result):
+    frame = comparison.compare(result.table, ["additive", "chinchilla"])
+    assert len(figures.criteria(frame).patches) == 4
+    assert len(figures.held_out(frame, plt.figure().gca()).lines) == 3
+    refits = scaling.bootstrap(result, np.random.default_rng(0), draws=10)
+    plans = {"one": planner.plan(result, refits, planner.Budget(1e20))}
+    assert figures.doublings(plans, plt.figure().gca()).get_yticklabels()[0].get_text() == "one"
+
+
+def test_a_missing_study_says_so():
+    empty = pd.DataFrame(columns=["method", "parameter", "coverage", "low", "high", "case"])
+    assert figures.coverage(empty, "alpha_ell").texts[0].get_text() == "not yet run"
+
+
+def test_designs_and_subsets(result):
+    sizes = figures.design(result.table).collections[0].get_sizes()
+    assert np.all(sizes == sizes[0])
+    frame = pd.DataFrame({"rows": ["all"], "estimate": [1.0], "low": [0.5], "high": [1.5]})
+    assert figures.subsets(frame, plt.figure().gca()).get_yticklabels()[0].get_text() == "all"
