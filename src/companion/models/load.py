@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +74,17 @@ def _locate(name: str, revision: str | None) -> tuple[str, bool]:
 def _cached_or_reachable(name: str, revision: str | None) -> bool:
     from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
 
     try:
-        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+        validate_repo_id(name)
     except HFValidationError:
         raise InputError(
             f"model {name!r} is no folder on this machine and no Hub id of the form OWNER/NAME"
         ) from None
     if hub_reachable():
         return False
-    if isinstance(cached, str):
+    if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
         return True
     raise InputError(
         f"model {name!r} is not in the cache {constants.HF_HUB_CACHE!r} and the Hugging Face Hub "
@@ -149,8 +151,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _checked_map(device_map: str) -> str:
-    from importlib.util import find_spec
-
     if find_spec("accelerate") is None:
         raise InputError(
             f"device_map={device_map!r} needs the package accelerate: pip install accelerate"
