@@ -80,3 +80,15 @@ def test_witness_says_what_is_contradicted(gemstones):
     frame = witness.vary(gemstones, "additive", np.random.default_rng(0), factors=(3.0,), draws=40)
     assert frame["converged"].all()
     assert "contradicted with factor 3, all shapes" in witness.verdict(frame)
+
+
+def test_too_few_ordinary_shapes_are_not_testable(planted):
+    few = planted[planted["m"] / planted["ell"] > 100]
+    claim, said = witness.ask_ordinary(few, 1.0, np.random.default_rng(0), draws=20)
+    assert claim.verdict == "not testable here"
+    assert "Too few ordinary shapes" in said
+    frame = witness.vary(planted, "additive", np.random.default_rng(0), factors=(1.0,), draws=20)
+    assert "all shapes" in witness.verdict(frame)
+    kept, sentence = scaling.identifiable(planted.assign(ell=planted["ell"] / 2), scaling.LAWS)
+    assert "additive-shifted" not in kept
+    assert "needs ell above 2" in sentence

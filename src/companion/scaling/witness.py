@@ -6,6 +6,7 @@ factor of the range of Chinchilla's runs. The factor is then varied.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -20,6 +21,8 @@ from companion.scaling.result import FitResult
 CHINCHILLA_ASPECT = (40.0, 110.0)
 FACTORS = (1.25, 1.5, 3.0, 5.0)
 METHOD = "bootstrap_shape"
+_STATEMENT = "On a second set of runs ({}) the depth exponent is about 1 too."
+_SOURCE = "paper, section 3 (its claim, asked of other runs)"
 
 
 def ordinary(table, factor: float = 1.5):
@@ -60,29 +63,60 @@ def vary(
     -------
     DataFrame
         `rows` in words, `shapes`, `n`, `estimate`, bootstrap interval over shapes `low`, `high`,
-        `failed` refits, `converged`.
+        `failed` refits, `converged`, and why a cut was `refused`, if it left too little.
     """
     import pandas as pd
 
-    cuts = {f"factor {f:g}": ordinary(table, f) for f in factors}
-    found = []
-    for label, kept in {**cuts, "all shapes": table}.items():
+    rows = [_after_cut(table, law, f, generator, draws) for f in (*factors, math.inf)]
+    return pd.DataFrame(rows)
+
+
+def _after_cut(table, law, factor: float, generator, draws: int) -> dict:
+    label = "all shapes" if math.isinf(factor) else f"factor {factor:g}"
+    try:
+        kept = table if math.isinf(factor) else ordinary(table, factor)
         result = quantify(fit(kept, law), generator, methods=(METHOD,), draws=draws)
-        interval = result.intervals[METHOD]["alpha_ell"]
-        found.append(
-            {"rows": label, "shapes": len(np.unique(result.clusters)), "n": result.n}
-            | {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-            | {"failed": result.failures[METHOD], "converged": result.converged}
-        )
-    return pd.DataFrame(found)
+    except InputError as refused:
+        blank = dict.fromkeys(("estimate", "low", "high"), math.nan)
+        shape = {"rows": label, "shapes": 0, "n": 0, **blank, "failed": 0}
+        return shape | {"converged": False, "refused": str(refused)}
+    interval = result.intervals[METHOD]["alpha_ell"]
+    found = {"rows": label, "shapes": len(np.unique(result.clusters)), "n": result.n}
+    found |= {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+    return found | {
+        "failed": result.failures[METHOD],
+        "converged": result.converged,
+        "refused": "",
+    }
+
+
+def ask_ordinary(
+    table, factor: float, generator: np.random.Generator, *, draws: int = 300
+) -> tuple[Claim, str]:
+    """The claim on ordinary shapes with the additive law, and what was found in a sentence.
+
+    Not testable, with the reason, where too few shapes remain.
+    """
+    rows = f"ordinary shapes, factor {factor:g}"
+    try:
+        result = ask(ordinary(table, factor), "additive", generator, draws=draws)
+    except InputError as refused:
+        reason = f"Too few ordinary shapes: {refused}."
+        where = {"table": table.attrs["name"], "rows": rows}
+        return Claim("witness-ordinary-shapes", _STATEMENT.format(rows), _SOURCE, where,
+                     untestable=reason), reason  # fmt: skip
+    shapes = len(np.unique(result.clusters))
+    exponent = result.intervals[METHOD]["alpha_ell"]
+    said = f"{shapes} ordinary shapes give a depth exponent of {exponent:.2f}."
+    return claim(result, "witness-ordinary-shapes", rows), said
 
 
 def claim(result: FitResult, key: str, rows: str) -> Claim:
     """The paper's claim about the depth exponent, on a second set of runs."""
     return Claim(
         key,
-        f"On a second set of runs ({rows}) the depth exponent is about 1 too.",
-        "paper, section 3 (its claim, asked of other runs)",
+        _STATEMENT.format(rows),
+        _SOURCE,
         scope(result) | {"shapes": str(len(np.unique(result.clusters)))},
         (measured(result, "alpha_ell", METHOD, ABOUT_ONE),),
     )
@@ -95,7 +129,8 @@ def verdict(frame, low: float = ABOUT_ONE[0], high: float = ABOUT_ONE[1]) -> str
     named = {
         "supported": frame.loc[inside, "rows"],
         "contradicted": frame.loc[outside, "rows"],
-        "undecided": frame.loc[~inside & ~outside, "rows"],
+        "undecided": frame.loc[~inside & ~outside & frame["low"].notna(), "rows"],
+        "not testable": frame.loc[frame["low"].isna(), "rows"],
     }
     said = [f"{word} with {', '.join(rows)}" for word, rows in named.items() if len(rows)]
     return f"An exponent of {low:g} to {high:g} is {'; '.join(said)}."
