@@ -6,6 +6,7 @@ returns the Axes. Bars and bands are 95 % intervals over teachers and seeds unle
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -25,6 +26,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 def teacher_name(rho: float) -> str:
     """What a teacher with that correlation of blocks is called."""
     return TEACHERS.get(float(rho), rf"$\rho$ = {rho:g}")
+
+
+def _series_name(result: xr.Dataset, rho: float) -> str:
+    parity = json.loads(result.attrs.get("specification", "{}")).get("teacher") == "parity"
+    return "running products" if parity else teacher_name(rho)
 
 
 def _colour(index: int) -> str:
@@ -49,7 +55,7 @@ def loss_by_depth(
         mean = np.exp(np.log(rows).mean(0))
         ax.loglog(ell, rows.T, color=_colour(i), alpha=0.25, linewidth=0.8)
         slope = analysis.power_law(ell, mean)
-        name = rf"{teacher_name(rho)}: $\alpha$ = {slope:.2f}"
+        name = rf"{_series_name(result, rho)}: $\alpha$ = {slope:.2f}"
         ax.loglog(ell, mean, MARKERS[i % 6], color=_colour(i), label=name)
         if fit:
             centre = np.exp(np.log(ell).mean()), np.exp(np.log(mean).mean())

@@ -75,8 +75,9 @@ def chains(x: torch.Tensor, length: int) -> torch.Tensor:
 
     .. math:: y_k = \prod_{j \le k} x_j
 
-    A block is of degree 2 in its input, so a product of k signs needs at least log2(k) blocks in
-    sequence, and each link is learned once the one before is there.
+    A block multiplies two numbers that it finds in the state (a product is a difference of
+    squares), so k links can be built in about log2(k) blocks in sequence. One very wide block
+    could represent them too; gradient descent finds the links one after another.
     """
     return x.unflatten(-1, (-1, length)).cumprod(-1).flatten(-2)
 
