@@ -120,6 +120,16 @@ def test_standouts_and_loss_are_named():
     assert "Layers that raise this loss: 4." in text
 
 
+def test_fading_correlation_is_told_from_a_constant_one():
+    fading = planted([0.1] * 16, 0.2)
+    i, j = np.indices((16, 16))
+    fading["update_correlation"].values[:] = np.exp(-np.abs(i - j) / 2.0)
+    constant = reading.read(planted([0.1] * 16, 0.2), generator())
+    assert "does not fall with distance" in " ".join(constant.sentences)
+    assert "it falls with distance" in " ".join(reading.read(fading, generator()).sentences)
+    assert reading.read(planted([0.1] * 5), generator()).far is None
+
+
 def test_reading_of_two_blocks_and_without_a_lens():
     result = reading.read(planted([0.3, 0.2]), generator())
     assert result.regime == "shallow"

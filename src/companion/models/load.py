@@ -6,6 +6,7 @@ Weights are safetensors only, and code from a repository is never run.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -47,6 +48,7 @@ def load_model(
     InputError
         If the model is not there, cannot be reached, is corrupt, or is no decoder-only model.
     """
+    _import_tqdm()
     place, only_local = _locate(name, revision)
     options = {"revision": revision or "main", "local_files_only": only_local}
     config = _config(name, place, options)
@@ -134,6 +136,13 @@ def _weights(
             "they belong to another configuration"
         )
     return net if device_map else net.to(runtime.torch_device)
+
+
+def _import_tqdm() -> None:
+    """tqdm, which transformers imports, warns about notebooks without widgets: once, here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tqdm.auto  # noqa: F401
 
 
 @contextmanager

@@ -124,8 +124,8 @@ def rotation_against_depth(
     ax.set(xscale="log", yscale="log", xlabel=r"depth $\ell$ (blocks)")
     ax.set_ylabel(r"mean middle rotation $\bar\theta$ (rad)")
     ax.legend()
-    depth_ticks(ax, {k: d for f in families.values() for k, d in f.items()})
-    return plain_logs(ax)
+    depth_ticks(plain_logs(ax), {k: d for f in families.values() for k, d in f.items()})
+    return ax
 
 
 def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
@@ -137,7 +137,8 @@ def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
     for exponent in exponents:
         values = y[first] * (reach / reach[0]) ** exponent
         ax.plot(reach, values, color=theme.INK, linestyle=":", linewidth=1)
-        ax.annotate(f"{exponent:g}", (reach[-1], values[-1]), color=theme.INK, fontsize=9)
+        place = {"xytext": (7, -3), "textcoords": "offset points"}
+        ax.annotate(f"{exponent:g}", (reach[-1], values[-1]), color=theme.INK, fontsize=9, **place)
     return ax
 
 

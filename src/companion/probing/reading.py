@@ -66,6 +66,9 @@ class Reading:
         Participation of the middle layers' rotations, in (0, 1].
     correlation : Interval or None
         Mean cosine of consecutive middle updates; None with a single middle layer.
+    far : Interval or None
+        The same for middle updates that lie half as many layers apart as there are; None with
+        no more than `FEWEST_MIDDLE` middle layers.
     standouts : tuple of (layer, ratio)
         Layers whose rotation is at least `STANDOUT` times the middle median.
     removed : tuple of (layer, nats per token)
@@ -79,6 +82,7 @@ class Reading:
     rotation: Interval
     evenness: Interval
     correlation: Interval | None
+    far: Interval | None
     standouts: tuple[tuple[int, float], ...]
     removed: tuple[tuple[int, float], ...]
     loss_evenness: Interval | None
@@ -115,10 +119,16 @@ class Reading:
     def _correlation(self) -> str:
         if self.correlation is None:
             return "There is a single middle layer, so no two middle updates can be compared."
-        return (
+        near = (
             f"Consecutive middle updates are {strength(self.correlation.estimate)} "
-            f"(mean cosine {self.correlation:.2f})."
+            f"(mean cosine {self.correlation:.2f})"
         )
+        if self.far is None:
+            return f"{near}."
+        fades = self.far.high < self.correlation.low
+        how = "it falls with distance" if fades else "it does not fall with distance"
+        apart = len(middle_layers(self.ell)) // 2
+        return f"{near}; {apart} layers apart the mean cosine is {self.far:.2f}: {how}."
 
     def _standouts(self) -> str:
         if not self.standouts:
@@ -170,12 +180,14 @@ def read(dataset: xr.Dataset, generator: np.random.Generator) -> Reading:
         For the intervals of the participations.
     """
     ell = int(dataset.attrs["ell"])
+    n = len(middle_layers(ell))
     return Reading(
         model=str(dataset.attrs.get("model", "unnamed")),
         ell=ell,
         rotation=middle_mean(dataset),
         evenness=evenness(dataset, generator),
-        correlation=update_cosine(dataset) if len(middle_layers(ell)) > 1 else None,
+        correlation=update_cosine(dataset) if n > 1 else None,
+        far=update_cosine(dataset, n // 2) if n > FEWEST_MIDDLE else None,
         standouts=standouts(profile(dataset, "theta"), middle_layers(ell)),
         removed=_removed(dataset),
         loss_evenness=_loss_evenness(dataset, generator),
