@@ -153,7 +153,8 @@ def load_or_fallback(name: str, fallback: str = "ladder") -> tuple[pd.DataFrame,
             f"This run uses the {fallback} table ({len(table)} rows) in place of {name}, "
             f"which could not be had: {missing}."
         )
-    return table, f"This run uses the {name} table: {len(table)} rows, {table.attrs['citation']}."
+    told = f"This run uses the {table.attrs['name']} table: {len(table)} rows"
+    return table, ", ".join(filter(None, [told, table.attrs["citation"]])) + "."
 
 
 def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:

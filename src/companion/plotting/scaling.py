@@ -258,6 +258,7 @@ def doublings(plans, ax=None):
         )
     ax.axvline(0, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_yticks(range(len(plans)), list(plans))
+    ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel("change of the loss by twice the depth (nats/token)")
     ax.invert_yaxis()
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")

@@ -102,7 +102,7 @@ def ask_ordinary(
         result = ask(ordinary(table, factor), "additive", generator, draws=draws)
     except InputError as refused:
         reason = f"Too few ordinary shapes: {refused}."
-        where = {"table": table.attrs["name"], "rows": rows}
+        where = {"table": table.attrs.get("name", "the table given"), "rows": rows}
         return Claim("witness-ordinary-shapes", _STATEMENT.format(rows), _SOURCE, where,
                      untestable=reason), reason  # fmt: skip
     shapes = len(np.unique(result.clusters))
