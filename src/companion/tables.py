@@ -254,6 +254,8 @@ def _read(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: use one of {', '.join(readers)}")
     try:
         return readers[path.suffix](path)
+    except ImportError:
+        raise InputError(f"{path}: reading Parquet needs the package pyarrow") from None
     except (ValueError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a readable {path.suffix[1:]} table: {error}") from None
 
