@@ -103,3 +103,25 @@ def test_other_bad_input_is_refused():
         intervals.percentile([1.0, math.nan], 1.0)
     with pytest.raises(InputError, match="proportion"):
         intervals.proportion(3, 2)
+
+
+def test_clusters_of_one_give_the_ordinary_standard_error():
+    values = np.random.default_rng(0).normal(size=50)
+    found = intervals.clustered_mean(values, np.arange(50))
+    assert found.estimate == pytest.approx(values.mean())
+    assert found.stderr == pytest.approx(values.std(ddof=1) / math.sqrt(50))
+
+
+def test_clustered_standard_error_covers_a_planted_mean():
+    generator = np.random.default_rng(1)
+    documents = np.repeat(np.arange(40), generator.integers(1, 30, 40))
+    hits = 0
+    for _ in range(400):
+        values = generator.normal(size=40)[documents] + generator.normal(size=len(documents))
+        hits += 0.0 in intervals.clustered_mean(values, documents)
+    assert 0.90 < hits / 400 < 0.98
+
+
+def test_one_cluster_has_no_standard_error():
+    with pytest.raises(InputError, match="at least 2 clusters"):
+        intervals.clustered_mean([1.0, 2.0], [0, 0])

@@ -196,6 +196,34 @@ def bootstrap(
     return percentile(values, estimate, level=level, method=kind)
 
 
+def clustered_mean(values, clusters, *, level: float = 0.95) -> Interval:
+    r"""Mean of dependent values, with a standard error that takes clusters as independent.
+
+    With sums S_g and counts n_g of the G clusters,
+    :math:`\mathrm{se}^2 = \frac{G}{G-1} \sum_g (S_g - \bar y\, n_g)^2 / n^2`.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+    clusters : array_like, shape (n,)
+        Label of each value's cluster, e.g. the document that a token is from.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two clusters.
+    """
+    values = np.asarray(values, float)
+    _, member = np.unique(np.asarray(clusters), return_inverse=True)
+    counts = np.bincount(member)
+    groups = len(counts)
+    if groups < 2:
+        raise InputError("a clustered standard error needs at least 2 clusters")
+    residual = np.bincount(member, weights=values - values.mean())
+    variance = groups / (groups - 1) * np.sum(residual**2) / len(values) ** 2
+    return around(values.mean(), math.sqrt(variance), groups - 1, level, "clustered")
+
+
 def proportion(hits: int, trials: int, level: float = 0.95) -> Interval:
     r"""Wilson's score interval for a proportion, e.g. the coverage found by simulation.
 
