@@ -207,6 +207,8 @@ def by_role(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     found = recovered(dataset)
     for colour, role in zip(theme.FAMILY_PALETTE, ROLES[1:], strict=False):
         one = found.sel(role=role)
+        if one.estimate.isnull().all():
+            continue
         ax.plot(one.layer, one.estimate, "o-", markersize=4, color=colour, label=role)
         ax.fill_between(one.layer, one.low, one.high, color=colour, alpha=0.2, linewidth=0)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
