@@ -166,10 +166,10 @@ def advance(
         If the loss is not finite.
     """
     log = checkpoint.with_suffix(".jsonl")
-    kept = _truncated(log, trainer.step)
+    with atomic(log) as temporary:
+        temporary.write_text("".join(_truncated(log, trainer.step)), encoding="utf-8")
     saved = time.monotonic()
-    with open(log, "w", encoding="utf-8") as lines:
-        lines.writelines(kept)
+    with open(log, "a", encoding="utf-8") as lines:
         while trainer.step < stop:
             began = time.monotonic()
             factor = schedule(trainer.grid, branch, trainer.step)
