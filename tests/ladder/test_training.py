@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from companion.ladder import suite, text
-from companion.ladder.grid import make_grid
+from companion.ladder.grid import make_grid, to_record
 from companion.ladder.model import build, flops_per_token, initial_std
 from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
 from companion.runtime import InputError
@@ -60,6 +62,35 @@ def test_a_killed_training_continues_to_the_same_bits(grid, tmp_path, runtime, a
     assert (whole / "table.csv").read_text() == (pieces / "table.csv").read_text()
     logs = [f"{run.name}/trunk.jsonl" for run in grid.runs()]
     assert all((whole / log).read_text() == (pieces / log).read_text() for log in logs)
+
+
+CHILD = """
+import json, sys
+from companion.ladder import suite, trainer
+from companion.ladder.grid import make_grid, to_record
+from companion.runtime import Runtime
+trainer.CHECKPOINT_SECONDS = 0.01
+grid = make_grid(json.loads(sys.argv[1]))
+told = lambda *report: print(*report, flush=True)
+suite.train(grid, sys.argv[2], Runtime.choose("cpu", "float32"), resume=True, progress=told)
+"""
+
+
+@pytest.mark.slow
+def test_kill_9_loses_nothing(grid, tmp_path, runtime):
+    """Twice in a row, the second time soon after the start, when old logs are taken over."""
+    short = dataclasses.replace(grid, depths=(2,))
+    command = [sys.executable, "-c", CHILD, json.dumps(to_record(short)), str(tmp_path / "killed")]
+    for steps in (20, 1):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            for _ in range(steps):
+                child.stdout.readline()
+            child.kill()
+    suite.train(short, tmp_path / "killed", runtime, resume=True)
+    suite.train(short, tmp_path / "whole", runtime)
+    run = short.runs()[0].name
+    for name in (f"{run}/trunk.jsonl", f"{run}/D4096.jsonl", "table.csv"):
+        assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
 def test_runs_at_the_same_time_give_the_same_table(grid, tmp_path, runtime):
