@@ -24,13 +24,18 @@ def training(curves: Mapping[int, DataFrame], ax: Axes | None = None, smooth: in
 
 
 def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | None = None) -> Axes:
-    """Held-out loss against depth at the largest D, a line for each width; n-grams dotted."""
+    """Held-out loss against depth at the largest D that all widths have; n-grams dotted."""
     ax = ax or plt.gca()
-    longest = table[table["D"] == table["D"].max()]
+    longest = table[table["D"] == table.groupby("m")["D"].max().min()]
     for (m, rows), colour in zip(longest.groupby("m"), theme.FAMILY_PALETTE, strict=False):
         rows = rows.sort_values("ell")
         ax.errorbar(
-            rows["ell"], rows["loss"], rows["loss_sem"], fmt="o-", color=colour, label=f"m = {m}"
+            rows["ell"],
+            rows["loss"],
+            rows["loss_sem"],
+            fmt="o-",
+            color=colour,
+            label=f"m = {m:.0f}",
         )
     for name, loss in baselines.items():
         ax.axhline(loss, linestyle=":", color=theme.INK)

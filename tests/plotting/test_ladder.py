@@ -1,0 +1,37 @@
+"""The ladder's figures show what is in the table and the logs."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+
+from companion.plotting import ladder
+
+
+@pytest.fixture
+def ax():
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def test_loss_is_drawn_at_the_largest_common_number_of_tokens(ax):
+    rows = [(m, ell, D, 5 - m / 100 - ell / 10 - D / 1e7) for m in (32, 64) for ell in (2, 4)
+            for D in (1e6, 2e6)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["m", "ell", "D", "loss"]).assign(loss_sem=0.01)
+    table = table[(table["m"] == 64) | (table["D"] == 1e6)]
+    ladder.against_depth(table, {"unigram": 6.0}, ax)
+    drawn = [bars.lines[0].get_ydata() for bars in ax.containers]
+    assert np.allclose(drawn, [[4.38, 4.18], [4.06, 3.86]])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["m = 32", "m = 64"]
+
+
+def test_training_curves_are_running_means(ax):
+    curve = pd.DataFrame({"tokens": [1, 2, 3, 4], "loss": [4.0, 2.0, 2.0, 0.0]})
+    ladder.training({2: curve, 4: curve}, ax, smooth=2)
+    assert np.allclose(ax.lines[0].get_ydata(), [4, 3, 2, 1])
+    assert len(ax.lines) == 2
