@@ -80,7 +80,7 @@ def fit(
     result = FitResult(
         law,
         params,
-        mean_objective(found.objective[best], len(y), delta),
+        mean_objective(float(found.objective[best]), len(y), delta),
         len(y),
         certificate,
         delta,
