@@ -80,7 +80,7 @@ def test_a_page_is_whole_and_asks_nobody_else(visit, name):
         assert image.evaluate("one => one.complete && one.naturalWidth > 50"), "an empty figure"
         assert len(image.get_attribute("alt") or "") >= LEAST_ALT
         caption = image.locator("xpath=ancestor::figure//figcaption | ancestor::div[figcaption]")
-        assert len(caption.first.inner_text()) >= LEAST_CAPTION
+        assert len(caption.first.text_content() or "") >= LEAST_CAPTION
     width = seen.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 1280, "the page scrolls sideways"
     assert seen.complaints == []
