@@ -1,7 +1,6 @@
 """Error bars: against linear theory, brute force, invariances, and planted coverage."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from companion import scaling
 from companion.runtime import InputError
 from companion.scaling.resampling import refit
-from companion.scaling.simulation import coverage, plant
+from companion.scaling.simulation import plant
 from companion.statistics.intervals import resample
 
 from .conftest import TRUTH
@@ -101,30 +100,6 @@ def test_shared_errors_widen_the_methods_by_shape_only(grid):
     )
     by_row, by_shape = (result.stderr[m]["L_0"] for m in ("sandwich", "sandwich_shape"))
     assert by_shape != pytest.approx(by_row, rel=0.05)
-
-
-def test_planted_noise_has_the_size_and_the_sharing_asked_for(grid):
-    one_shape = grid.assign(m=512.0, ell=8.0)
-    big = SimpleNamespace(table=one_shape.loc[np.repeat(grid.index, 50)])
-    table = plant(big.table, "additive", TRUTH, 0.01, np.random.default_rng(0), shared=1.0)
-    noise = np.log(table["loss"]) - np.log(scaling.LAWS["additive"].predict(TRUTH, table))
-    assert noise.std() == pytest.approx(0, abs=1e-12)
-    table = plant(big.table, "additive", TRUTH, 0.01, np.random.default_rng(0))
-    noise = np.log(table["loss"]) - np.log(scaling.LAWS["additive"].predict(TRUTH, table))
-    assert noise.std() == pytest.approx(0.01, rel=0.1)
-
-
-@pytest.mark.slow
-def test_coverage_is_nominal_on_chinchillas_design(chinchilla):
-    """Small version of the stored study: independent rows, exponent 1 planted."""
-    truth = scaling.fit(chinchilla, drop=40, fixed={"alpha_ell": 1.0})
-    found = coverage(
-        truth.table, "additive", truth.params, truth.stddev, np.random.default_rng(0),
-        names=["alpha_ell"], repeats=30, methods=["jacobian", "profile", "jackknife"],
-    )  # fmt: skip
-    assert found["missing"].sum() == 0
-    for row in found.itertuples():
-        assert row.coverage > 0.8, row.method
 
 
 def test_unknown_names_are_refused(full):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from companion.runtime import InputError, stored
+from companion.runtime import InputError, atomic, stored
 from companion.scaling.fitting import fit
 from companion.scaling.laws import get_law
 from companion.scaling.methods import METHODS, quantify
@@ -65,9 +66,13 @@ def coverage(
     draws: int = 200,
     shared: float = 0.0,
     methods: Sequence[str] = tuple(METHODS),
+    journal: Path | None = None,
     progress: Callable[[int], None] | None = None,
 ):
     """How often the 95 % intervals of each method contain the planted value.
+
+    Every planted table draws from its own child of `generator`, so that a study which was cut
+    short and taken up again gives what it would have given in one go.
 
     Parameters
     ----------
@@ -81,6 +86,8 @@ def coverage(
         Bootstrap resamples for each.
     methods : sequence of str
         Names of `METHODS`.
+    journal : Path, optional
+        File that keeps each table's outcome as soon as it is known; an existing one is resumed.
     progress : callable, optional
         Called with the number of tables done.
 
@@ -88,19 +95,48 @@ def coverage(
     -------
     DataFrame
         One row for each method and parameter: `coverage` with Wilson's interval `low`, `high`;
-        median `width`; `repeats`; `missing`, tables for which the method gave no interval;
-        `bias`, mean estimate minus truth.
+        median `width`; `repeats`; `missing`, tables for which the method gave no interval (they
+        count as not covering); `unconverged` fits; `bias`, mean estimate minus truth.
+
+    Raises
+    ------
+    InputError
+        If a method is unknown, or the journal belongs to another study.
     """
     import pandas as pd
 
-    found = []
-    for done in range(repeats):
-        planted = plant(table, law, params, sigma, generator, shared=shared)
-        result = quantify(fit(planted, law), generator, methods=methods, draws=draws)
-        found += [_judge(result, m, name, params[name]) for m in methods for name in names]
+    setting = {"law": get_law(law).name, "params": dict(params), "sigma": sigma, "shared": shared}
+    setting |= {"names": list(names), "draws": draws, "methods": list(methods), "rows": len(table)}
+    setting["seed"] = str(generator.bit_generator.seed_seq)
+    trials = _opened(journal, setting) if journal else []
+    for k, child in enumerate(generator.spawn(repeats)):
+        if k >= len(trials):
+            planted = plant(table, law, params, sigma, child, shared=shared)
+            result = quantify(fit(planted, law), child, methods=methods, draws=draws)
+            trials.append(
+                [_judge(result, m, name, params[name]) for m in methods for name in names]
+            )
+            if journal:
+                _noted(journal, trials[-1])
         if progress:
-            progress(done + 1)
-    return _summary(pd.DataFrame(found))
+            progress(k + 1)
+    return _summary(pd.DataFrame([row for trial in trials[:repeats] for row in trial]))
+
+
+def _opened(journal: Path, setting: dict) -> list[list[dict]]:
+    """Outcomes already in the journal, which is begun if need be; a torn last line is cut off."""
+    lines = journal.read_text("utf-8").splitlines(keepends=True) if journal.exists() else []
+    kept = [json.loads(line) for line in lines if line.endswith("\n")]
+    if kept and kept[0] != setting:
+        raise InputError(f"{journal} belongs to another study: delete it, or ask for the same one")
+    with atomic(journal) as path:
+        path.write_text("".join(json.dumps(line) + "\n" for line in kept or [setting]), "utf-8")
+    return kept[1:]
+
+
+def _noted(journal: Path, outcome: list[dict]) -> None:
+    with journal.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(outcome) + "\n")
 
 
 def stored_coverage(name: str = "scaling_coverage.json"):
@@ -141,6 +177,7 @@ def stored_or_told(name: str = "scaling_coverage.json"):
 def _judge(result, method: str, name: str, truth: float) -> dict:
     interval = result.intervals[method].get(name)
     seen = {"method": method, "parameter": name, "error": result.params[name] - truth}
+    seen["unconverged"] = not result.converged
     if interval is None:
         return seen | {"hit": False, "width": math.nan, "missing": 1}
     width = interval.high - interval.low
@@ -162,6 +199,7 @@ def _summary(found):
                 "bias": float(group["error"].mean()),
                 "repeats": len(group),
                 "missing": int(group["missing"].sum()),
+                "unconverged": int(group["unconverged"].sum()),
             }
         )
     return type(found)(rows)
