@@ -31,6 +31,7 @@ def test_runs_are_the_full_product_with_the_longest_first():
         ({"decay_fraction": 1.0}, "between 0 and 1"),
         ({"vocabulary": 100}, "cannot hold 256 bytes"),
         ({"branch_scale": "half"}, "is unknown"),
+        ({"checkpoints": [0, 400]}, "checkpoint 400 is impossible: .* 0 to 390"),
         ({"wdiths": [32]}, "'wdiths' is unknown"),
         ({"depths": ["deep"]}, "'depths' cannot be"),
         ({"depths": [1.5]}, "'depths' cannot be"),

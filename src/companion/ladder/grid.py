@@ -34,7 +34,7 @@ class Grid:
     context: int = 256  # tokens a block
     batch: int = 16  # blocks a step
     warmup: int = 50  # steps
-    checkpoints: tuple[int, ...] = ()  # steps of the trunk at which the model is kept as it is
+    checkpoints: tuple[int, ...] = ()  # steps of the trunk at which the model is kept, not annealed
     decay_fraction: float = 0.2  # last part of D over which the rate falls linearly to zero
     weight_decay: float = 0.1  # of matrices, relative to the learning rate
     clip: float = 1.0  # bound of the gradient norm
@@ -98,6 +98,10 @@ def _problems(grid: Grid) -> Iterator[str]:
         if grid.branch_start(tokens) <= grid.warmup:
             need = round((grid.warmup + 1) * grid.step_tokens / (1 - grid.decay_fraction))
             yield f"{tokens} tokens end before the warm-up does: use more than {need}"
+    last = max(map(grid.branch_start, grid.tokens), default=0)
+    for step in grid.checkpoints:
+        if not 0 <= step <= last:
+            yield f"checkpoint {step} is impossible: the trunk has steps 0 to {last}"
     if grid.vocabulary < 257:
         yield f"a vocabulary of {grid.vocabulary} cannot hold 256 bytes and the end-of-text token"
     if grid.branch_scale not in ("inverse-sqrt-depth", "one"):

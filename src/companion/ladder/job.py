@@ -32,36 +32,36 @@ class Job:
     compiled: bool
 
     def train(self, texts: Texts, progress: Progress) -> list[dict[str, Any]]:
-        """Rows of all D of this run; those that exist are read, not trained again."""
+        """Rows of all D and kept steps of this run; those that exist are read, not trained again.
+
+        Rows of kept steps come first; a run that diverged lacks those after its last finite loss.
+        """
         wanted = sorted(self.grid.tokens)
-        if not all(self._result(D).exists() for D in wanted):
+        if not all(self._result(f"D{D}").exists() for D in wanted):
             self.folder.mkdir(exist_ok=True)
             trainer = Trainer(self.grid, self.run, texts.train, self.runtime)
             if self.compiled:
                 trainer.net.compile()
             for D in wanted:
-                if not self._result(D).exists():
-                    self._store(D, self._row(trainer, D, texts, progress))
-        return [json.loads(self._result(D).read_text(encoding="utf-8")) for D in wanted]
+                if not self._result(f"D{D}").exists():
+                    self._reach(trainer, D, texts, progress)
+        names = [f"step{step}" for step in self.grid.checkpoints] + [f"D{D}" for D in wanted]
+        files = [file for file in map(self._result, names) if file.exists()]
+        return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 
-    def _result(self, D: int) -> Path:
-        return self.folder / f"D{D}.json"
+    def _result(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
 
-    def _store(self, D: int, row: dict[str, Any]) -> None:
-        with atomic(self._result(D)) as temporary:
-            temporary.write_text(json.dumps(row), encoding="utf-8")
-
-    def _row(self, trainer: Trainer, D: int, texts: Texts, progress: Progress) -> dict[str, Any]:
+    def _reach(self, trainer: Trainer, D: int, texts: Texts, progress: Progress) -> None:
+        """Train up to the model annealed at D, and keep it with its row."""
         try:
-            self._anneal(trainer, D, progress)
-            loss = held_out_loss(trainer, texts.held_out, texts.documents)
-            measured = {"loss": loss.estimate, "loss_sem": loss.stderr, "status": "ok"}
-            trainer.export(self.folder / f"D{D}")
+            self._anneal(trainer, D, texts, progress)
+            self._keep(trainer, f"D{D}", True, texts)
         except Diverged as reason:
-            measured = {"loss": None, "loss_sem": None, "status": str(reason)}
-        return self._facts(trainer, D) | measured
+            failed = {"loss": None, "loss_sem": None, "status": str(reason)}
+            self._store(f"D{D}", self._facts(trainer, self.grid.steps(D), True) | failed)
 
-    def _anneal(self, trainer: Trainer, D: int, progress: Progress) -> None:
+    def _anneal(self, trainer: Trainer, D: int, texts: Texts, progress: Progress) -> None:
         """Bring the trunk to where the branch of D leaves it, then train the branch."""
         trunk, branch = self.folder / "trunk.safetensors", self.folder / f"D{D}.safetensors"
         name, steps = f"{self.run.name} D={D:.2g}", self.grid.steps(D)
@@ -75,19 +75,27 @@ class Job:
             if trunk.exists():
                 trainer.load(trunk)
             start = self.grid.branch_start(D)
-            for stop in sorted({start, *(s for s in self.grid.checkpoints if s < start)}):
+            for stop in sorted({start, *(s for s in self.grid.checkpoints if s <= start)}):
                 if stop >= trainer.step:
                     advance(trainer, stop, None, trunk, report)
-                    self._keep(trainer)
+                    if stop in self.grid.checkpoints:
+                        self._keep(trainer, f"step{stop}", False, texts)
         advance(trainer, steps, D, branch, report)
 
-    def _keep(self, trainer: Trainer) -> None:
-        if trainer.step in self.grid.checkpoints:
-            trainer.export(self.folder / f"step{trainer.step}")
+    def _keep(self, trainer: Trainer, name: str, annealed: bool, texts: Texts) -> None:
+        """Export the model as it is, then write its row with the held-out loss."""
+        trainer.export(self.folder / name)
+        loss = held_out_loss(trainer, texts.held_out, texts.documents)
+        measured = {"loss": loss.estimate, "loss_sem": loss.stderr, "status": "ok"}
+        self._store(name, self._facts(trainer, trainer.step, annealed) | measured)
 
-    def _facts(self, trainer: Trainer, D: int) -> dict[str, Any]:
+    def _store(self, name: str, row: dict[str, Any]) -> None:
+        with atomic(self._result(name)) as temporary:
+            temporary.write_text(json.dumps(row), encoding="utf-8")
+
+    def _facts(self, trainer: Trainer, steps: int, annealed: bool) -> dict[str, Any]:
         run, grid = self.run, self.grid
-        trained = grid.steps(D) * grid.step_tokens
+        trained = steps * grid.step_tokens
         return {
             "m": run.m,
             "ell": run.ell,
@@ -96,7 +104,8 @@ class Job:
             "N": sum(p.numel() for p in trainer.net.parameters()),
             "flops": flops_per_token(trainer.net) * trained,
             "learning_rate": run.learning_rate,
-            "annealed": True,
+            "branch_scale": grid.branch_scale,
+            "annealed": annealed,
         }
 
 
