@@ -53,6 +53,20 @@ def test_ladder_models_load_by_name(folder, monkeypatch):
         models.load_model("ladder:no", CPU)
 
 
+def test_revisions_on_this_machine_are_subfolders(folder, monkeypatch):
+    for revision, std in [("step0", 0.1), ("step8", 0.2)]:
+        net = LlamaForCausalLM(CONFIG)
+        torch.nn.init.normal_(net.lm_head.weight, std=std)
+        net.save_pretrained(folder / "series" / revision)
+    monkeypatch.setattr(load, "LADDER", folder)
+    early, late = (models.load_model(f"ladder:series@{r}", CPU) for r in ("step0", "step8"))
+    assert late.net.lm_head.weight.std() > 1.5 * early.net.lm_head.weight.std()
+    assert models.load_model(f"{folder}/series@step8", CPU).ell == 2
+    for asked in ("ladder:series", "ladder:series@step4"):
+        with pytest.raises(InputError, match="no such revision, there are step0, step8"):
+            models.load_model(asked, CPU)
+
+
 def test_a_missing_model_says_where_it_was_looked_for_at_once(offline):
     start = time.monotonic()
     with pytest.raises(InputError, match=r"not in the cache '.*hub' and the .*Hub cannot be"):

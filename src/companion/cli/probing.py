@@ -31,7 +31,9 @@ def register(app: typer.Typer) -> None:
 
 
 def probe(
-    model: Annotated[str, typer.Argument(help="ladder:NAME, a folder, or a Hub id.")],
+    model: Annotated[
+        str, typer.Argument(help="ladder:NAME, a folder, or a Hub id; or NAME@REVISION.")
+    ],
     out: Out,
     corpus: Annotated[
         str, typer.Option(help="python-source, a file or folder, or hub:NAME[:CONFIG[:SPLIT]].")
@@ -62,7 +64,6 @@ def probe(
     fuse: Annotated[
         bool, typer.Option("--compile", help="Fuse the lens reduction with torch.compile.")
     ] = False,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub id.")] = None,
     device_map: Annotated[
         str | None, typer.Option(help="auto: spread the model over several GPUs.")
     ] = None,
@@ -76,7 +77,7 @@ def probe(
     targets = _targets(until_sem or [])
     from companion import models, probing
 
-    loaded = models.load_model(model, Runtime.choose(device, dtype, seed), revision, device_map)
+    loaded = models.load_model(model, Runtime.choose(device, dtype, seed), device_map)
     with _progress() as tell:
         result = probing.probe(
             loaded,

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from companion.models.anatomy import Model, refuse_encoders
+from companion.models.weights import read_weights, reason
 from companion.runtime import InputError, Runtime, hub_reachable
 
 LADDER = Path(__file__).resolve().parents[1] / "data" / "ladder"
@@ -27,21 +26,19 @@ def ladder_models() -> list[str]:
     return [f"ladder:{path.name}" for path in found]
 
 
-def load_model(
-    name: str, runtime: Runtime, revision: str | None = None, device_map: str | None = None
-) -> Model:
+def load_model(name: str, runtime: Runtime, device_map: str | None = None) -> Model:
     """Load a causal language model.
 
     Parameters
     ----------
     name : str
-        "ladder:NAME" (see `ladder_models`), a folder in Hub layout, or a Hub id.
+        "ladder:NAME" (see `ladder_models`), a folder in Hub layout, or a Hub id; each may end with
+        "@REVISION": a branch, tag or commit on the Hub, else a subfolder, e.g. "step64".
     runtime : Runtime
-        Device and dtype of the weights.
-    revision : str, optional
-        Branch, tag or commit of a Hub id.
-    device_map : str, optional
-        "auto" spreads a model over several GPUs (needs the package accelerate).
+        Device and dtype of the weights; without a `device_map` all of them lie on that device.
+    device_map : str or mapping, optional
+        "auto" spreads a model over all GPUs, then memory, then disk; a mapping from modules to
+        devices ("disk" is one) says it by hand. Needs the package accelerate (extra "spread").
 
     Raises
     ------
@@ -49,28 +46,37 @@ def load_model(
         If the model is not there, cannot be reached, is corrupt, or is no decoder-only model.
     """
     _import_tqdm()
-    place, only_local = _locate(name, revision)
-    options = {"revision": revision or "main", "local_files_only": only_local}
+    place, options = _locate(name)
     config = _config(name, place, options)
     refuse_encoders(config, name)
-    net = _weights(name, place, options, runtime, device_map)
+    net = read_weights(name, place, options, runtime, device_map)
     return Model.of(net, runtime, _tokenizer(place, options), name)
 
 
-def _locate(name: str, revision: str | None) -> tuple[str, bool]:
-    """Where transformers shall look, and whether only on this machine."""
-    if name.startswith("ladder:"):
-        path = LADDER / name.removeprefix("ladder:")
-        if not (path / "config.json").exists():
-            have = ", ".join(ladder_models()) or "none are embedded yet: companion ladder train"
-            raise InputError(f"model {name!r} is not embedded; there are: {have}")
-        return str(path), True
-    path = Path(name).expanduser()
+def _locate(name: str) -> tuple[str, dict[str, Any]]:
+    """Where transformers shall look, and its options: revision, or subfolder on this machine."""
+    bare, _, revision = name.partition("@")
+    if bare.startswith("ladder:"):
+        return _folder(LADDER / bare.removeprefix("ladder:"), revision, name)
+    path = Path(bare).expanduser()
     if path.exists():
-        if not (path / "config.json").exists():
-            raise InputError(f"folder {name!r} has no config.json: give a model in Hub layout")
-        return str(path), True
-    return name, _cached_or_reachable(name, revision)
+        return _folder(path, revision, name)
+    options = {"revision": revision or "main"}
+    return bare, options | {"local_files_only": _cached_or_reachable(bare, revision or None)}
+
+
+def _folder(path: Path, revision: str, name: str) -> tuple[str, dict[str, Any]]:
+    if (path / revision / "config.json").exists():
+        return str(path), {"subfolder": revision, "local_files_only": True}
+    steps = sorted(at.parent.name for at in path.glob("*/config.json")) if path != LADDER else []
+    if steps:
+        raise InputError(
+            f"model {name!r}: no such revision, there are {', '.join(steps)} (NAME@REVISION)"
+        )
+    if name.startswith("ladder:"):
+        have = ", ".join(ladder_models()) or "none are embedded yet: companion ladder train"
+        raise InputError(f"model {name!r} is not embedded; there are: {have}")
+    raise InputError(f"folder {name!r} has no config.json: give a model in Hub layout")
 
 
 def _cached_or_reachable(name: str, revision: str | None) -> bool:
@@ -101,41 +107,7 @@ def _config(name: str, place: str, options: dict[str, Any]) -> Any:
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"model {name!r} could not be opened: {_reason(error)}") from error
-
-
-def _weights(
-    name: str, place: str, options: dict[str, Any], runtime: Runtime, device_map: str | None
-) -> Any:
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
-
-    if device_map:
-        options = options | {"device_map": _checked_map(device_map)}
-    try:
-        with _quiet():
-            net, info = AutoModelForCausalLM.from_pretrained(
-                place,
-                dtype=runtime.torch_dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-                **options,
-            )
-    except SafetensorError as error:
-        raise InputError(
-            f"the weights of {name!r} in {place!r} are corrupt ({_reason(error)}): fetch them again"
-        ) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"the weights of {name!r} could not be loaded: {_reason(error)}"
-        ) from error
-    if missing := sorted(info["missing_keys"]):
-        raise InputError(
-            f"the weights of {name!r} lack {len(missing)} tensors, first {missing[0]!r}: "
-            "they belong to another configuration"
-        )
-    return net if device_map else net.to(runtime.torch_device)
+        raise InputError(f"model {name!r} could not be opened: {reason(error)}") from error
 
 
 def _import_tqdm() -> None:
@@ -145,37 +117,12 @@ def _import_tqdm() -> None:
         import tqdm.auto  # noqa: F401
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the loader's progress bar, which would end up in a chapter's output."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _checked_map(device_map: str) -> str:
-    if find_spec("accelerate") is None:
-        raise InputError(
-            f"device_map={device_map!r} needs the package accelerate: pip install accelerate"
-        )
-    return device_map
-
-
 def _tokenizer(place: str, options: dict[str, Any]) -> Any:
     """The model's tokenizer, or None where the folder has none."""
     from transformers import AutoTokenizer
 
+    options = {key: value for key, value in options.items() if key != "subfolder"}
     try:
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
     except (OSError, ValueError):
         return None
-
-
-def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
