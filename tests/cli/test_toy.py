@@ -52,6 +52,16 @@ BAD = {
     "did you mean 'depths'": ("regimes", "--out", "x.nc", "-s", "depth=[1]"),
     "must read KEY=VALUE": ("regimes", "--out", "x.nc", "-s", "depths"),
     "rho 2": ("regimes", "--out", "x.nc", "-s", "rho=[2]"),
+    "--rates 'fast' must be numbers": (
+        "regimes",
+        "--out",
+        "x.nc",
+        "--variants",
+        "gated",
+        "--rates",
+        "fast",
+    ),
+    "one rho and one temperature": ("regimes", "--out", "x.nc", "--variants", "gated"),
     "device 'tpu9'": ("regimes", "--out", "x.nc", "--device", "tpu9"),
 }
 
@@ -78,3 +88,18 @@ def test_diverged_students_are_counted_by_depth(file, tmp_path):
     done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu", "-s", "lr=1e30")
     assert done.exit_code == 0, done.output
     assert "depth 4: 2 students diverged" in done.stdout
+
+
+def test_variants_are_compared_and_their_parts_removed(file, tmp_path):
+    options = ("--device", "cpu", "-s", "temperatures=[1.0]", "--variants", "gated")
+    done = run(file, "--out", tmp_path / "r.nc", *options, "--rates", "1")
+    assert done.exit_code == 0, done.output
+    assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["euler", "gated"]
+    assert load(tmp_path / "r.nc")["loss"].sizes["block"] == 2
+    assert not list(tmp_path.glob("*.parts"))
+    (tmp_path / "r.nc.parts").mkdir()
+    refused = run(file, "--out", tmp_path / "r.nc", *options)
+    assert refused.exit_code == 2
+    assert "--resume" in refused.stderr
+    figures = run(file, "--out", tmp_path / "r.nc", *options, "--rates", "1", "--resume", "--json")
+    assert json.loads(figures.stdout)["measurements"][0]["name"].startswith("exponent of gated")

@@ -11,17 +11,25 @@ import typer
 def toy(
     spec: Annotated[str, typer.Argument(help="YAML file, or a name shown by --list")] = "",
     out: Annotated[Path | None, typer.Option(help="NetCDF file to write")] = None,
-    resume: Annotated[bool, typer.Option(help="go on from OUT.checkpoint")] = False,
+    resume: Annotated[
+        bool, typer.Option(help="go on from what an interrupted run left beside OUT")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, mps or cuda")] = "auto",
     change: Annotated[
         list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, changes the specification")
     ] = None,
+    variants: Annotated[
+        str, typer.Option(help="residual blocks to compare with the plain one, e.g. gated,streams")
+    ] = "",
+    rates: Annotated[
+        str, typer.Option(help="with --variants: multiples of lr that each may choose from")
+    ] = "0.5,1,2",
     names: Annotated[bool, typer.Option("--list", help="show the named specifications")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print figures as JSON")] = False,
 ) -> None:
     """Train teacher-student networks of many depths and fit how the loss falls with depth."""
     from companion.runtime import InputError, Runtime
-    from companion.toy import experiment, specification
+    from companion.toy import specification
 
     if names:
         typer.echo(_listing())
@@ -30,13 +38,53 @@ def toy(
         raise InputError("companion toy needs a specification and --out FILE.nc (or --list)")
     chosen = specification(spec, **_changes(change or []))
     runtime = Runtime.choose(device, "float32", chosen.seed)
+    if variants:
+        typer.echo(_compare(chosen, variants, rates, runtime, out, resume, as_json))
+    else:
+        typer.echo(_train(chosen, runtime, out, resume, as_json))
+
+
+def _train(spec, runtime, out: Path, resume: bool, as_json: bool) -> str:
+    from companion.toy import experiment
+
     checkpoint = out.with_name(out.name + ".checkpoint")
     with _reporter() as report:
         result = experiment.run_toy(
-            chosen, runtime, checkpoint=checkpoint, resume=resume, progress=report
+            spec, runtime, checkpoint=checkpoint, resume=resume, progress=report
         )
     experiment.save(result, out)
-    typer.echo(_figures(result, as_json))
+    return _figures(result, as_json)
+
+
+def _compare(
+    spec, variants: str, rates: str, runtime, out: Path, resume: bool, as_json: bool
+) -> str:
+    import json
+    import shutil
+
+    from companion.runtime import InputError
+    from companion.toy import comparison, experiment, report
+
+    parts = out.with_name(out.name + ".parts")
+    if parts.exists() and not resume:
+        raise InputError(f"{str(parts)!r} exists: resume from it with --resume, or delete it")
+    with _reporter() as told:
+        blocks = variants.split(",")
+        result = comparison.compare(spec, blocks, _numbers(rates), runtime, told, parts)
+    experiment.save(result, out)
+    shutil.rmtree(parts)
+    if as_json:
+        return json.dumps(comparison.variants_claim(result).to_dict(), indent=2)
+    return report.variants_table(result).to_string()
+
+
+def _numbers(words: str) -> list[float]:
+    from companion.runtime import InputError
+
+    try:
+        return [float(word) for word in words.split(",")]
+    except ValueError:
+        raise InputError(f"--rates {words!r} must be numbers with commas, e.g. 0.5,1,2") from None
 
 
 def register(app: typer.Typer) -> None:

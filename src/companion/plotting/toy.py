@@ -140,7 +140,7 @@ def loss_by_time(
     tau = tau if tau is not None else float(result["temperature"].max())
     chosen = result.sel(temperature=tau, method="nearest").sortby("depth")
     chosen = chosen.isel(teacher=np.flatnonzero(chosen["rho"] == rho), step=slice(1, None))
-    curves = np.exp(np.log(chosen["test_loss"]).mean(["teacher", "seed"]))
+    curves = analysis.geometric_mean(chosen["test_loss"], ["teacher", "seed"])
     colours = theme.depth_palette(chosen.sizes["depth"])
     for colour, ell in zip(colours, chosen["depth"].values, strict=True):
         ax.loglog(chosen["step"], curves.sel(depth=ell), color=colour, label=str(ell))
@@ -215,8 +215,8 @@ def update_correlation(result: xr.Dataset, ax: Axes | None = None) -> Axes:
     mean = deepest["update_correlation"].mean(["seed", "temperature"]).dropna("lag")
     for i, rho in enumerate(np.unique(result["rho"])):
         rows = mean.isel(teacher=np.flatnonzero(mean["rho"] == rho)).values
-        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
-        ax.plot(mean["lag"], rows.mean(0), label=teacher_name(rho), **style)
+        name, mark = teacher_name(rho), MARKERS[i % 6]
+        ax.plot(mean["lag"], rows.mean(0), label=name, marker=mark, color=_colour(i))
     ax.axhline(0, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("distance between blocks (layers)")
     ax.set_ylabel("cosine of their updates")
@@ -249,7 +249,7 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset, ax: Axes | None = Non
 def variants(compared: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Loss against depth for each residual block, at its best learning rates."""
     ax = ax or plt.gca()
-    loss = np.exp(np.log(comparison.tuned(compared)).mean(["teacher", "seed"]))
+    loss = analysis.geometric_mean(comparison.tuned(compared), ["teacher", "seed"])
     alpha = comparison.exponents(compared).mean(["teacher", "seed"])
     for i, name in enumerate(compared["block"].values):
         label = rf"{name.replace('_', ' ')}: $\alpha$ = {float(alpha.sel(block=name)):.2f}"

@@ -8,14 +8,27 @@ another teacher.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from companion.runtime import InputError
 from companion.statistics.intervals import Interval, around
 
 LAW = r"L(\ell) = c\,\ell^{-\alpha_\ell} + L_0"
+
+
+def log(values: xr.DataArray) -> xr.DataArray:
+    """Natural logarithm of a labelled array, labels kept."""
+    return values.copy(data=np.log(values.values))
+
+
+def geometric_mean(values: xr.DataArray, dims: str | Sequence[str]) -> xr.DataArray:
+    """Geometric mean over some dimensions of positive values."""
+    mean = log(values).mean(dims)
+    return mean.copy(data=np.exp(mean.values))
 
 
 def power_law(ell: np.ndarray, loss: np.ndarray) -> float:
@@ -99,7 +112,7 @@ def exponents(result: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({k: (dims, c) for k, c in zip(names, columns, strict=True)}, coords=coords)
 
 
-def over_replicates(values: xr.DataArray, level: float = 0.95) -> Interval:
+def over_replicates(values: ArrayLike, level: float = 0.95) -> Interval:
     """Mean of an array over all its entries with Student's t interval; NaNs are refused.
 
     Raises
@@ -181,7 +194,7 @@ def still_falling(result: xr.Dataset, factor: float = 2.0) -> xr.DataArray:
     start = int(np.argmin(np.abs(np.log(np.maximum(steps, 1) * factor / steps[-1]))))
     first, last = result["test_loss"].isel(step=start), result["test_loss"].isel(step=-1)
     passed = math.log(steps[-1] / steps[start])
-    return (np.log(first.drop_vars("step")) - np.log(last.drop_vars("step"))) / passed
+    return (log(first.drop_vars("step")) - log(last.drop_vars("step"))) / passed
 
 
 def time_exponent(result: xr.Dataset, start: float = 0.03, stop: float = 1.0) -> xr.DataArray:

@@ -68,9 +68,8 @@ def _gated(states: list, p: Weights) -> torch.Tensor:
 
 
 def _depth_attention(states: list, p: Weights) -> torch.Tensor:
-    mix = p["mix"].unbind(1)
-    read = sum(w[:, None, None] * h for w, h in zip(mix, states, strict=True))
-    return states[-1] + mlp(read, p)
+    first, *later = (w[:, None, None] * h for w, h in zip(p["mix"].unbind(1), states, strict=True))
+    return states[-1] + mlp(sum(later, first), p)
 
 
 def _post_norm(states: list, p: Weights) -> torch.Tensor:

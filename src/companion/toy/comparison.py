@@ -8,16 +8,19 @@ set of learning rates; the best rate is chosen for each variant and depth.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from companion.claims import Claim
-from companion.runtime import Runtime
+from companion.runtime import InputError, Runtime, provenance
+from companion.statistics.intervals import Interval
 from companion.toy import analysis
-from companion.toy.experiment import Progress, run_toy
-from companion.toy.findings import measured, replicates, scope
+from companion.toy.experiment import Progress, load, run_toy, save
+from companion.toy.findings import measured, scope
 from companion.toy.specification import Specification
 
 BASELINE = "euler"
@@ -29,13 +32,14 @@ def compare(
     rates: Sequence[float],
     runtime: Runtime,
     progress: Callable[[Progress], None] | None = None,
+    parts: Path | None = None,
 ) -> xr.Dataset:
     """Train the plain block and each variant at each multiple of the learning rate.
 
     Parameters
     ----------
     spec : Specification
-        Teacher, sizes, training; its own block and rate are replaced.
+        Teacher (one rho, one temperature), sizes, training; its own block and rate are replaced.
     blocks : sequence of str
         Variants, of `specification.BLOCKS`; the plain block is added.
     rates : sequence of float
@@ -43,24 +47,61 @@ def compare(
     runtime : Runtime
     progress : callable, optional
         See `run_toy`.
+    parts : path, optional
+        Folder that keeps finished runs and the checkpoint of the running one; what is there
+        already is not trained again.
 
     Returns
     -------
     xarray.Dataset
-        `loss` (block, rate, teacher, seed, depth): the final test loss.
+        `loss` (block, rate, teacher, seed, depth), the final test loss, and `still_falling`, see
+        `analysis.still_falling`.
+
+    Raises
+    ------
+    InputError
+        If the specification has several rhos or temperatures, a block or rate is not possible, or
+        `parts` holds runs of another specification.
     """
-    names = [BASELINE, *(block for block in blocks if block != BASELINE)]
-    rows = []
-    for name in names:
-        for rate in rates:
-            one = dataclasses.replace(spec, block=name, lr=rate * spec.lr)
-            result = run_toy(one, runtime, progress=progress)
-            rows.append(result["test_loss"].isel(step=-1, temperature=0, drop=True))
-    stacked = xr.concat(rows, "run", coords="minimal", compat="override")
+    if len(spec.rho) > 1 or len(spec.temperatures) > 1:
+        raise InputError(
+            f"variants are compared at one rho and one temperature, not at {len(spec.rho)} "
+            f"and {len(spec.temperatures)}: set rho and temperatures"
+        )
+    names = list(dict.fromkeys([BASELINE, *blocks]))
+    runs = [dataclasses.replace(spec, block=b, lr=rate * spec.lr) for b in names for rate in rates]
+    if not runs:
+        raise InputError("a comparison needs at least one learning rate")
+    results = [_final(one, runtime, progress, parts) for one in runs]
+    stacked = xr.concat(results, "run", coords="minimal", compat="override")
+    index = np.arange(len(runs)).reshape(len(names), len(rates))
     places = {"block": names, "rate": list(rates)}
-    index = np.arange(len(rows)).reshape(len(names), len(rates))
-    loss = stacked.isel(run=xr.DataArray(index, coords=places, dims=("block", "rate")))
-    return loss.to_dataset(name="loss").assign_attrs(result.attrs)
+    compared = stacked.isel(run=xr.DataArray(index, coords=places, dims=("block", "rate")))
+    settings = spec.to_dict() | {"variants": names, "rates": list(rates)}
+    return compared.assign_attrs(
+        name=spec.name,
+        specification=json.dumps(spec.to_dict()),
+        provenance=json.dumps(provenance(runtime, settings)),
+    )
+
+
+def _final(
+    spec: Specification, runtime: Runtime, progress: Callable | None, parts: Path | None
+) -> xr.Dataset:
+    """Final losses of one run, read from `parts` if it is there."""
+    path = parts / f"{spec.block}-{spec.lr:g}.nc" if parts else None
+    if path and path.exists():
+        result = load(path)
+        if json.loads(result.attrs["specification"]) != spec.to_dict():
+            raise InputError(f"{str(path)!r} is of another specification: delete its folder")
+    else:
+        saved = path and path.with_suffix(".checkpoint")
+        result = run_toy(spec, runtime, checkpoint=saved, resume=True, progress=progress)
+        if path:
+            save(result, path)
+    last = result["test_loss"].isel(step=-1, drop=True)
+    each = xr.Dataset({"loss": last, "still_falling": analysis.still_falling(result)})
+    return each.isel(temperature=0, drop=True)
 
 
 def tuned(comparison: xr.Dataset) -> xr.DataArray:
@@ -68,9 +109,16 @@ def tuned(comparison: xr.Dataset) -> xr.DataArray:
 
     Losses that are not finite count as infinitely bad. Dims (block, teacher, seed, depth).
     """
-    loss = comparison["loss"].where(np.isfinite(comparison["loss"]), np.inf)
-    best = np.log(loss).mean(["teacher", "seed"]).argmin("rate")
-    return loss.isel(rate=best)
+    return _comparable(comparison).sel(rate=best_rate(comparison))
+
+
+def best_rate(comparison: xr.Dataset) -> xr.DataArray:
+    """Multiple of the learning rate with the lowest mean log loss, (block, depth)."""
+    return analysis.log(_comparable(comparison)).mean(["teacher", "seed"]).idxmin("rate")
+
+
+def _comparable(comparison: xr.Dataset) -> xr.DataArray:
+    return comparison["loss"].where(np.isfinite(comparison["loss"]), np.inf)
 
 
 def exponents(comparison: xr.Dataset) -> xr.DataArray:
@@ -83,21 +131,40 @@ def exponents(comparison: xr.Dataset) -> xr.DataArray:
     return loss.isel(depth=0, drop=True).transpose("block", ...).copy(data=rows)
 
 
+def gains(comparison: xr.Dataset, level: float = 0.95) -> dict[str, Interval]:
+    """Exponent of each variant minus that of the plain block, paired by teacher and seed.
+
+    The intervals are simultaneous: each of n has level 1 - (1 - level) / n (Bonferroni), so that
+    many variants do not make one of them look good by chance. Variants whose students diverged
+    at every rate are left out.
+    """
+    difference = exponents(comparison).transpose("block", "teacher", "seed")
+    difference = difference - difference.sel(block=BASELINE, drop=True)
+    known = difference.notnull().all(["teacher", "seed"])
+    names = [name for name in difference["block"].values[known.values] if name != BASELINE]
+    return {
+        str(name): analysis.over_replicates(
+            difference.sel(block=name), 1 - (1 - level) / len(names)
+        )
+        for name in names
+    }
+
+
 def variants_claim(comparison: xr.Dataset) -> Claim:
     """Do the variants raise the depth exponent above that of the plain block?"""
-    alpha = exponents(comparison)
-    plain = replicates(alpha.sel(block=BASELINE, drop=True), float(alpha["rho"][0]))
-    parts = []
-    for name in alpha["block"].values[1:]:
-        own = replicates(alpha.sel(block=name, drop=True), float(alpha["rho"][0]))
-        difference = analysis.over_replicates(own - plain)
-        parts.append(measured(f"exponent of {name} minus that of the plain block", difference, 0.0))
+    target = json.loads(comparison.attrs["specification"])["teacher"]
+    found = gains(comparison)
+    parts = (
+        measured(f"exponent of {k} minus that of the plain block", found[k], 0.0) for k in found
+    )
+    diverged = set(comparison["block"].values) - {BASELINE, *found}
+    where = {"learning rates": ", ".join(f"{r:g}" for r in comparison["rate"].values)}
     return Claim(
-        "toy-variants-raise-the-exponent",
+        f"toy-variants-raise-the-exponent-{target}",
         "Other residual connections, such as gating or attention over depth, make better use of "
         "depth than the plain one.",
         "paper, discussion (an outlook, not a result)",
-        scope(comparison)
-        | {"learning rates": ", ".join(f"{r:g}" for r in comparison["rate"].values)},
+        scope(comparison) | where | ({"diverged": ", ".join(sorted(diverged))} if diverged else {}),
         tuple(parts),
+        "" if found else "no variant was trained without diverging",
     )

@@ -223,7 +223,7 @@ def _attributes(engine: Engine, runtime: Runtime) -> dict[str, Any]:
 def _diverged(loss: xr.DataArray) -> xr.DataArray:
     """Whether a student's loss stopped being finite or ended above where it began."""
     last, first = loss.isel(step=-1), loss.isel(step=0)
-    bad = ~np.isfinite(last) | (last > first)
+    bad = last.isnull() | (last > first)
     return bad.drop_vars("step", errors="ignore").assign_attrs(
         long_name="loss not finite at the end, or above that of the untrained student"
     )

@@ -150,7 +150,7 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset) -> xr.DataArray:
     plain, second = (r["test_loss"].isel(step=-1, drop=True) for r in (euler, midpoint))
     second = second.assign_coords(depth=2 * second["depth"])
     plain, second = xr.align(plain, second, join="inner")
-    return (np.log(plain) - np.log(second)).mean("depth")
+    return (analysis.log(plain) - analysis.log(second)).mean("depth")
 
 
 def geometry_claim(result: xr.Dataset) -> Claim:

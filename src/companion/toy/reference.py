@@ -21,8 +21,9 @@ class Mlp(nn.Module):
     def __init__(self, weights: draws.Weights, suffix: str = "") -> None:
         super().__init__()
         W1, b1, W2 = (weights[name + suffix] for name in ("W1", "b1", "W2"))
-        self.up = nn.Linear(*W1.shape)
-        self.down = nn.Linear(*W2.shape, bias=False)
+        m, hidden = W1.shape
+        self.up = nn.Linear(m, hidden)
+        self.down = nn.Linear(hidden, m, bias=False)
         self.up.weight.data, self.up.bias.data = W1.T.contiguous(), b1.clone()
         self.down.weight.data = W2.T.contiguous()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from companion.runtime import InputError, stored
-from companion.toy import analysis
+from companion.toy import analysis, comparison
 from companion.toy.experiment import load
 from companion.toy.findings import scope
 
@@ -34,7 +34,7 @@ def table(result: xr.Dataset) -> pd.DataFrame:
 def records(result: xr.Dataset) -> list[dict[str, float | None]]:
     """The summary as plain JSON types, one record for each rho and temperature; null is unknown."""
     frame = analysis.summary(result).to_dataframe().reset_index()
-    return json.loads(frame.to_json(orient="records"))
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def _row(cell: xr.Dataset, rho: float, tau: float) -> dict[str, object]:
@@ -52,6 +52,32 @@ def _row(cell: xr.Dataset, rho: float, tau: float) -> dict[str, object]:
         "-d ln L/d ln t": round(falling, 2),
         "converged": "yes" if abs(falling) < CONVERGED else "no",
     }
+
+
+def variants_table(compared: xr.Dataset) -> pd.DataFrame:
+    """One row for each block of a comparison: exponent, gain over the plain block, best rates.
+
+    The gains have simultaneous 95 % intervals, see `comparison.gains`; `loss ratio` is the loss of
+    the deepest students over that of the plain block, a geometric mean over teachers and seeds.
+    """
+    import pandas as pd
+
+    alpha, gain = comparison.exponents(compared), comparison.gains(compared)
+    deepest = comparison.tuned(compared).sel(depth=int(compared["depth"].max()))
+    ratio = deepest / deepest.sel(block=comparison.BASELINE, drop=True)
+    ratio = analysis.geometric_mean(ratio, ["teacher", "seed"])
+    rate = comparison.best_rate(compared)
+    rows = [
+        {
+            "block": str(name),
+            "exponent": round(float(alpha.sel(block=name).mean()), 3),
+            "minus plain": f"{gain[name]:.2f}" if name in gain else "",
+            "loss ratio": round(float(ratio.sel(block=name)), 2),
+            "best rates": " ".join(f"{r:g}" for r in rate.sel(block=name).values),
+        }
+        for name in compared["block"].values
+    ]
+    return pd.DataFrame(rows).set_index("block")
 
 
 def convergence_sentence(result: xr.Dataset) -> str:
