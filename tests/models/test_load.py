@@ -8,7 +8,7 @@ import torch
 from transformers import BertConfig, LlamaConfig, LlamaForCausalLM
 
 from companion import models
-from companion.models import load
+from companion.models import load, weights
 from companion.runtime import InputError, Runtime
 
 CPU = Runtime.choose("cpu")
@@ -87,11 +87,32 @@ def test_an_encoder_is_refused_before_its_weights_are_read(tmp_path):
         models.load_model(str(tmp_path), CPU)
 
 
-def test_corrupt_weights_are_refused(folder):
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"corrupt|could not be loaded"):
+@pytest.mark.parametrize("damage", [lambda raw: raw[:-100], lambda raw: b"<html>", lambda raw: b""])
+def test_the_corrupt_file_among_several_is_named(folder, damage):
+    (folder / "model.safetensors").unlink()
+    LlamaForCausalLM(CONFIG).save_pretrained(folder, max_shard_size="8KB")
+    file = sorted(folder.glob("model-*.safetensors"))[1]
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(InputError, match=rf"corrupt: file '.*{file.name}' .*put a whole copy"):
         models.load_model(str(folder), CPU)
+    assert file.exists()
+
+
+def test_a_corrupt_download_is_put_aside(folder, tmp_path, monkeypatch, offline):
+    home = tmp_path / "hub" / "models--some--one"
+    (home / "snapshots").mkdir(parents=True)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("abc")
+    folder.rename(home / "snapshots" / "abc")
+    for name in ("constants.HF_HUB_CACHE", "file_download.HF_HUB_CACHE"):
+        monkeypatch.setattr(f"huggingface_hub.{name}", str(tmp_path / "hub"), raising=False)
+    assert models.load_model("some/one", CPU).ell == 2
+    file = home / "snapshots" / "abc" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"is now 'model\.corrupt': call again to fetch it"):
+        models.load_model("some/one", CPU)
+    assert not file.exists()
+    assert file.with_suffix(".corrupt").exists()
 
 
 def test_weights_of_another_configuration_are_refused(folder):
@@ -111,10 +132,16 @@ def test_code_of_a_repository_is_never_run(folder):
         models.load_model(str(folder), CPU)
 
 
-def test_several_gpus_need_accelerate(folder, monkeypatch):
-    monkeypatch.setattr(load, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="needs the package accelerate"):
+def test_a_device_map_needs_accelerate(folder, monkeypatch):
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r'accelerate: pip install "depth-companion\[spread\]"'):
         models.load_model(str(folder), CPU, device_map="auto")
+
+
+def test_a_device_map_that_is_none_is_refused(folder):
+    pytest.importorskip("accelerate")
+    with pytest.raises(InputError, match=r"'m16-ell2'|could not be loaded.*found nowhere"):
+        models.load_model(str(folder), CPU, device_map="nowhere")
 
 
 def test_capture_removes_its_hooks(folder):

@@ -9,7 +9,7 @@ scales are the model's own. `probing.certificate` checks all of it on numbers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,8 @@ class Model:
         What the owner calls after the last block, in order.
     output : type
         The type of the owner's return value.
+    device : torch.device
+        Where the last block leaves its states, and with it those that are kept.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Model:
     owner: nn.Module
     tail: tuple[nn.Module, ...]
     output: type
+    device: torch.device
 
     @classmethod
     def of(
@@ -58,14 +61,24 @@ class Model:
         Raises
         ------
         InputError
-            If it has no list of blocks, or the tokenizer has more tokens than the model.
+            If it has no list of blocks, does not run in its dtype, or the tokenizer has more
+            tokens than the model.
         """
         net = net.eval()
         name = name or f"{net.config.model_type} in memory"
         refuse_encoders(net.config, name)
+        if net.dtype == torch.float64:
+            # The grouped products of experts take no float64; the loop over experts does.
+            net.set_experts_implementation("eager")
         owner, blocks = _find_blocks(net, name)
-        tail, output = _trace_tail(net, owner, blocks)
-        model = cls(name, net, tokenizer, runtime, blocks, owner, tail, output)
+        try:
+            traced = _trace(net, owner, blocks)
+        except RuntimeError as error:
+            raise InputError(
+                f"model {name!r} ({net.config.model_type}) does not run in {net.dtype}: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from error
+        model = cls(name, net, tokenizer, runtime, blocks, owner, *traced)
         _check_vocabulary(model)
         return model
 
@@ -96,19 +109,27 @@ class Model:
         return self.net.config.model_type
 
     @property
-    def device(self) -> torch.device:
-        """Where the last block lives, and with it the states that are kept."""
-        return next(self.blocks[-1].parameters()).device
-
-    @property
     def dtype(self) -> torch.dtype:
         """Of the weights: what is computed in, whatever the runtime says."""
         return next(self.blocks[-1].parameters()).dtype
 
+    @staticmethod
+    def present(module: nn.Module) -> AbstractContextManager[None]:
+        """A context in which the module's own weights are in memory, wherever they are kept."""
+        if not any(weight.is_meta for weight in module.parameters(recurse=False)):
+            return nullcontext()
+        from accelerate.utils import align_module_device
+
+        return align_module_device(module)
+
     def states(self, tokens: Tensor) -> None:
         """Run everything up to the tail; hooks see the states. tokens: (B, T)."""
-        device = self.net.get_input_embeddings().weight.device
-        self.net.base_model(input_ids=tokens.to(device), use_cache=False)
+        self.net.base_model(input_ids=tokens.to(_entrance(self.net)), use_cache=False)
+
+    def logits(self, tokens: Tensor) -> Tensor:
+        """The model's own logits, (B, T, vocabulary), of tokens (B, T)."""
+        tokens = tokens.to(_entrance(self.net))
+        return self.net(input_ids=tokens, use_cache=False).logits.to(self.device)
 
     def readout(self, z: Tensor) -> Tensor:
         """Logits of states behind the last block: tail, then the model's own head.
@@ -126,7 +147,7 @@ class Model:
             z = part(z)
         placeholder = torch.zeros((1, len(z)), dtype=torch.int64, device=z.device)
         with self._owner_returns(z.unsqueeze(0)):
-            return self.net(input_ids=placeholder, use_cache=False).logits[0]
+            return self.net(input_ids=placeholder, use_cache=False).logits[0].to(self.device)
 
     @contextmanager
     def _owner_returns(self, z: Tensor) -> Iterator[None]:
@@ -171,24 +192,42 @@ def _find_blocks(net: nn.Module, name: str) -> tuple[nn.Module, nn.ModuleList]:
     return net.get_submodule(path.rpartition(".")[0]), net.get_submodule(path)
 
 
-def _trace_tail(
+def _entrance(net: Any) -> torch.device:
+    """Where token ids go: beside the embedding, or to the CPU if that lies on disk."""
+    embedding = net.get_input_embeddings().weight
+    return torch.device("cpu") if embedding.is_meta else embedding.device
+
+
+def _trace(
     net: Any, owner: nn.Module, blocks: nn.ModuleList
-) -> tuple[tuple[nn.Module, ...], type]:
-    """What the owner calls after its last block, seen on four tokens; its type of output."""
+) -> tuple[tuple[nn.Module, ...], type, torch.device]:
+    """Seen on four tokens: what the owner calls after its last block, the type of its output, and
+    the device of the last block's."""
     called: list[nn.Module] = []
     outputs: list[type] = []
+    devices: list[torch.device] = []
+
+    def leave(block: nn.Module, args: tuple, output: Any) -> None:
+        called.clear()
+        devices.append(first_tensor(output).device)
+
     parts = [part for part in owner.children() if part is not blocks]
     handles = [part.register_forward_hook(lambda p, *_: called.append(p)) for part in parts]
-    handles.append(blocks[-1].register_forward_hook(lambda *_: called.clear()))
+    handles.append(blocks[-1].register_forward_hook(leave))
     handles.append(owner.register_forward_hook(lambda *seen: outputs.append(type(seen[-1]))))
-    device = net.get_input_embeddings().weight.device
+    tokens = torch.ones((1, 4), dtype=torch.long, device=_entrance(net))
     try:
         with torch.no_grad():
-            net.base_model(input_ids=torch.ones((1, 4), dtype=torch.long, device=device))
+            net.base_model(input_ids=tokens)
     finally:
         for handle in handles:
             handle.remove()
-    return tuple(called), outputs[0]
+    return tuple(called), outputs[0], devices[0]
+
+
+def first_tensor(output: Any) -> Tensor:
+    """The states in what a module returns: a tensor, or the first of a tuple."""
+    return output if isinstance(output, Tensor) else output[0]
 
 
 def _check_vocabulary(model: Model) -> None:

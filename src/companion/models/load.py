@@ -26,7 +26,9 @@ def ladder_models() -> list[str]:
     return [f"ladder:{path.name}" for path in found]
 
 
-def load_model(name: str, runtime: Runtime, device_map: str | None = None) -> Model:
+def load_model(
+    name: str, runtime: Runtime, device_map: str | Mapping[str, Any] | None = None
+) -> Model:
     """Load a causal language model.
 
     Parameters

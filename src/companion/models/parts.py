@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion.models.anatomy import Model
+from companion.models.anatomy import Model, first_tensor
 
 ACCURACY = {torch.float16: 0.05, torch.bfloat16: 0.2}
 """Accepted relative difference where dh is the difference of rounded states; else 1e-3."""
@@ -80,11 +80,6 @@ def _watch(model: Model, tokens: Tensor) -> tuple[list[dict[str, Tensor]], list[
                 hooks.callback(child.register_forward_hook(child_hook(seen, name)).remove)
         model.states(tokens)
     return outputs, [kept[0] for kept in ends]
-
-
-def first_tensor(output: Any) -> Tensor:
-    """The states in what a module returns: a tensor, or the first of a tuple."""
-    return output if isinstance(output, Tensor) else output[0]
 
 
 def _factor(

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion.models.anatomy import Model
-from companion.models.parts import Parts, first_tensor
+from companion.models.anatomy import Model, first_tensor
+from companion.models.parts import Parts
 
 
 @dataclass(frozen=True)

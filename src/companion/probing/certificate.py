@@ -50,12 +50,11 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
         stream = capture(model, tokens)
         replayed = replay_last_block(model, stream, stream.h[-2])
         read = model.readout(replayed.flatten(0, 1))
-        device = model.net.get_input_embeddings().weight.device
-        own = model.net(input_ids=tokens.to(device), use_cache=False).logits.flatten(0, 1)
+        own = model.logits(tokens).flatten(0, 1)
         tolerance = TOLERANCE[model.dtype]
         differences = {
             "replay": _difference(replayed, stream.h[-1]),
-            "lens": _difference(read, own.to(read.device)),
+            "lens": _difference(read, own),
             "future": _future(model, tokens, stream),
         }
         head = _head(model, stream, own)
@@ -109,7 +108,7 @@ def _head(model: Model, stream: Stream, own: Tensor) -> str:
     z = stream.h[-1].flatten(0, 1)
     for part in model.tail:
         z = part(z)
-    plain, own = model.unembedding(z).double(), own.double().to(z.device)
+    plain, own = model.unembedding(z).double().to(own.device), own.double()
     scale = float((own * plain).sum() / (plain * plain).sum())
     if _difference(plain, own) <= TOLERANCE[model.dtype]:
         return "plain"

@@ -47,12 +47,22 @@ def _squares(sweep: Sweep, batch: list[Item]) -> Tensor:
 
 @contextmanager
 def widened(net: nn.Module) -> Iterator[None]:
-    """The same weights as float32; put back on leaving, without loss."""
-    kept = {t: t.data for t in (*net.parameters(), *net.buffers()) if t.dtype in LOW}
+    """The same weights as float32; put back on leaving, without loss.
+
+    Weights on disk have no numbers between two uses: only their type is changed, and what is read
+    is cast to it. They are new objects after each use, so all are found by name.
+    """
+    kept = {name: t.data for name, t in _tensors(net) if t.dtype in LOW}
     try:
-        for tensor, data in kept.items():
-            tensor.data = data.float()
+        for tensor in (t for name, t in _tensors(net) if name in kept):
+            tensor.data = tensor.data.float()
         yield
     finally:
-        for tensor, data in kept.items():
-            tensor.data = data
+        for name, tensor in _tensors(net):
+            if name in kept:
+                tensor.data = kept[name]
+
+
+def _tensors(net: nn.Module) -> list[tuple[str, Tensor]]:
+    every = {"remove_duplicate": False}
+    return [*net.named_parameters(**every), *net.named_buffers(**every)]

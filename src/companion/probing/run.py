@@ -141,9 +141,11 @@ def _dtype(model: Model) -> str:
 def fingerprint(model: Model) -> str:
     """A hash of the configuration and of the first numbers of each weight: tells models apart."""
     digest = hashlib.sha256()
-    for name, weight in model.net.named_parameters():
-        head = weight.detach().flatten()[:8].float().cpu().numpy()
-        digest.update(f"{name} {tuple(weight.shape)}".encode() + head.tobytes())
+    for path, module in model.net.named_modules():
+        with model.present(module):
+            for name, weight in module.named_parameters(path, recurse=False):
+                head = weight.detach().flatten()[:8].float().cpu().numpy()
+                digest.update(f"{name} {tuple(weight.shape)}".encode() + head.tobytes())
     return digest.hexdigest()[:16]
 
 
