@@ -75,8 +75,9 @@ class Model:
             traced = _trace(net, owner, blocks)
         except RuntimeError as error:
             raise InputError(
-                f"model {name!r} ({net.config.model_type}) does not run in {net.dtype}: "
-                f"{str(error).strip().splitlines()[0]}"
+                f"model {name!r} ({net.config.model_type}) does not run in "
+                f"{str(net.dtype).removeprefix('torch.')} ({str(error).strip().splitlines()[0]}): "
+                "use another dtype"
             ) from error
         model = cls(name, net, tokenizer, runtime, blocks, owner, *traced)
         _check_vocabulary(model)
@@ -177,7 +178,7 @@ def refuse_encoders(config: Any, name: str) -> None:
     raise InputError(f"model {name!r} ({config.model_type}) is {kind}: use a decoder-only model")
 
 
-def _find_blocks(net: nn.Module, name: str) -> tuple[nn.Module, nn.ModuleList]:
+def _find_blocks(net: Any, name: str) -> tuple[nn.Module, nn.ModuleList]:
     """The largest ModuleList with as many members as the configuration has layers."""
     ell = getattr(net.config.get_text_config(decoder=True), "num_hidden_layers", None)
     found: list[tuple[int, str]] = []

@@ -45,6 +45,7 @@ def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
     wide = torch.promote_types(model.dtype, torch.float32)
     lengths = (2, model.ell, *tokens.shape) if parts else 0
     part_norms = torch.zeros(lengths, dtype=wide, device=model.device)
+    names, factor = (parts.names, parts.factor) if parts else ((), 1.0)
     call: dict[str, Any] = {}
 
     def enter(layer: int) -> Callable:
@@ -57,7 +58,7 @@ def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
     def leave(block: nn.Module, args: tuple, output: Any) -> None:
         h[-1].copy_(first_tensor(output))
 
-    def measure(where: Tensor, factor: float) -> Callable:
+    def measure(where: Tensor) -> Callable:
         def keep(module: nn.Module, args: tuple, output: Any) -> None:
             part = torch.linalg.vector_norm(first_tensor(output), dim=-1, dtype=wide)
             where.copy_(factor * part.reshape(where.shape))
@@ -68,8 +69,8 @@ def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
         for layer, block in enumerate(model.blocks):
             hook = block.register_forward_pre_hook(enter(layer), with_kwargs=True)
             hooks.callback(hook.remove)
-            for part, name in enumerate(parts.names if parts else ()):
-                keep = measure(part_norms[part, layer], parts.factor)
+            for part, name in enumerate(names):
+                keep = measure(part_norms[part, layer])
                 hooks.callback(getattr(block, name).register_forward_hook(keep).remove)
         hooks.callback(model.blocks[-1].register_forward_hook(leave).remove)
         model.states(tokens)

@@ -44,7 +44,7 @@ def read_weights(
         options = {**options, "device_map": device_map}
     try:
         with _quiet():
-            net, info = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 place,
                 dtype=runtime.torch_dtype,
                 use_safetensors=True,
@@ -58,6 +58,7 @@ def read_weights(
         ) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"the weights of {name!r} could not be loaded: {reason(error)}") from error
+    net, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise InputError(
             f"the weights of {name!r} lack {len(missing)} tensors, first {missing[0]!r}: "

@@ -64,5 +64,5 @@ def widened(net: nn.Module) -> Iterator[None]:
 
 
 def _tensors(net: nn.Module) -> list[tuple[str, Tensor]]:
-    every = {"remove_duplicate": False}
-    return [*net.named_parameters(**every), *net.named_buffers(**every)]
+    parameters = net.named_parameters(remove_duplicate=False)
+    return [*parameters, *net.named_buffers(remove_duplicate=False)]

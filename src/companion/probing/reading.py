@@ -218,7 +218,9 @@ def table(readings: Mapping[str, Reading]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 
-def standouts(theta: np.ndarray, middle: Sequence[int]) -> tuple[tuple[int, float], ...]:
+def standouts(
+    theta: np.ndarray, middle: Sequence[int] | np.ndarray
+) -> tuple[tuple[int, float], ...]:
     """Layers that turn the state by at least `STANDOUT` times the median of the `middle` ones."""
     ratio = theta / np.median(theta[list(middle)])
     return tuple((int(i), float(ratio[i])) for i in np.flatnonzero(ratio >= STANDOUT))
