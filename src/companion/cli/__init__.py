@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from companion.runtime import InputError
 
-COMMANDS = ("book", "probing", "scaling", "toy", "trace", "ladder")
+COMMANDS = ("book", "probing", "scaling", "toy", "trace", "dynamics", "ladder")
 BAD_INPUT, INTERRUPTED = 2, 130
 
 

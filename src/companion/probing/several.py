@@ -102,14 +102,26 @@ def probe_one(
     InputError
         If the model has no tokenizer, or as `load_model`, `blocks` and `probe` do.
     """
-    from companion.corpus import blocks
     from companion.models import load_model
-    from companion.probing import probe
 
     loaded = load_model(model, runtime)
+    settings = {"block_length": block_length, "batch_size": batch_size, **options}
+    return probe_loaded(
+        forget(loaded) if untrained else loaded, corpus=corpus, tokens=tokens, **settings
+    )
+
+
+def probe_loaded(
+    loaded: Model, *, corpus: str, tokens: int, block_length: int, batch_size: int = 0, **options
+) -> xr.Dataset:
+    """As `probe_one`, for a model that is there already."""
+    from companion.corpus import blocks
+    from companion.probing import probe
+
     if loaded.tokenizer is None:
-        raise InputError(f"model {model!r} has no tokenizer, so no text can be cut into its tokens")
-    loaded = forget(loaded) if untrained else loaded
+        raise InputError(
+            f"model {loaded.name!r} has no tokenizer, so no text can be cut into its tokens"
+        )
     text = blocks(corpus, loaded.tokenizer, block_length, tokens)
     return probe(loaded, text, batch_size=batch_size or None, **options)
 

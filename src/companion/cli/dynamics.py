@@ -1,0 +1,67 @@
+"""The command `dynamics`: the same probe on the checkpoints of a training."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from companion.runtime import InputError, Runtime
+
+
+def register(app: typer.Typer) -> None:
+    """Attach this module's command."""
+    app.command()(dynamics)
+
+
+def dynamics(
+    models: Annotated[str, typer.Argument(help="Names between commas, as for `probe`.")],
+    revisions: Annotated[str, typer.Option(help="In rising order, e.g. step0,step64,step512.")],
+    out: Annotated[Path, typer.Option(help="NetCDF file to write.")],
+    corpus: Annotated[str, typer.Option(help="As for `probe`.")] = "python-source",
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens read by each.")] = 32_768,
+    block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block.")] = 256,
+    batch_size: Annotated[int, typer.Option(min=0, help="Blocks at once; 0 fits the memory.")] = 0,
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted call.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16, float64.")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+) -> None:
+    """Follow rotations, update correlations and losses through the training of MODELS."""
+    if out.suffix != ".nc":
+        raise InputError(f"--out {str(out)!r} must end in .nc")
+    from companion.probing import dynamics as training
+    from companion.probing.revisions import alarm_sentence
+
+    runtime = Runtime.choose(device, dtype, seed)
+    options = {"corpus": corpus, "tokens": tokens, "block_length": block_length}
+    options |= {"batch_size": batch_size}
+    with _progress() as tell:
+        followed = training.follow(
+            models, revisions, runtime, out=out, resume=resume, progress=tell, **options
+        )
+    print(alarm_sentence(followed))
+    print(f"written to {out}")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar of checkpoints on a terminal, a line each elsewhere, both on standard error."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    def line(name: str, done: int, total: int) -> None:
+        print(f"{name} ({done} of {total} done)", file=sys.stderr, flush=True)
+
+    if not sys.stderr.isatty():
+        yield line
+        return
+    with Progress(console=Console(stderr=True)) as bars:
+        task = bars.add_task("")
+        yield lambda name, done, total: bars.update(
+            task, description=name, completed=done, total=total
+        )
