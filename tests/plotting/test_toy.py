@@ -8,7 +8,7 @@ import xarray as xr
 from companion.plotting import theme
 from companion.plotting import toy as figures
 from companion.runtime import Runtime
-from companion.toy import Specification, analysis, run_toy
+from companion.toy import Specification, analysis, report, run_toy, save
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +93,28 @@ def test_variants_show_their_exponents(ax):
     figures.variants(xr.Dataset({"loss": (dims, loss)}, coords=coords), ax)
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == [r"euler: $\alpha$ = 1.00", r"depth attention: $\alpha$ = 1.50"]
+
+
+def test_predictions_have_their_slopes_and_leave_the_view(result, ax):
+    figures.loss_by_depth(result, ax)
+    view = ax.get_ylim()
+    figures.predictions(result, ax)
+    lines = {str(line.get_label()): line for line in ax.get_lines()}
+    for name, slope in {"average": 1, "first order": 2, "second order": 4}.items():
+        x, y = lines[name].get_data()
+        assert analysis.power_law(np.asarray(x), np.asarray(y)) == pytest.approx(slope)
+    assert ax.get_ylim() == view
+
+
+def test_live_beside_stored_or_beside_its_command(result, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_RESULTS", str(tmp_path))
+    absent = report.Stored("large.nc", "companion toy large")
+    left, right = figures.beside(figures.loss_by_depth, result, absent)
+    assert left.get_lines()
+    assert "companion toy" in right.texts[0].get_text()
+    save(result, tmp_path / "large.nc")
+    there = report.Stored("large.nc", "companion toy large")
+    left, right = figures.beside(figures.loss_by_depth, result, there)
+    assert len(right.get_lines()) == len(left.get_lines())
+    assert [axes.get_title() for axes in (left, right)] == ["this run", "stored larger run"]
+    plt.close("all")

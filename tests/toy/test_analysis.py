@@ -50,7 +50,7 @@ def test_summary_gives_intervals_over_teachers(planted):
     np.testing.assert_allclose(table["alpha"].values.ravel(), [1, 2], rtol=1e-6)
     half = 4.302653 * 0.1 / np.sqrt(3)
     assert float(table["alpha_low"].sel(rho=0).item()) == pytest.approx(1 - half, rel=1e-5)
-    assert analysis.final_exponent(planted, 1.0, 1.0).high == pytest.approx(2 + 2 * half, rel=1e-5)
+    assert float(table["alpha_high"].sel(rho=1).item()) == pytest.approx(2 + 2 * half, rel=1e-5)
     np.testing.assert_allclose(table["alpha_floor"].values.ravel(), [1, 2], rtol=1e-3)
 
 
@@ -67,11 +67,23 @@ def test_local_slopes_time_exponent_and_convergence(planted):
 def test_diverged_students_make_their_exponent_unknown(planted):
     planted["diverged"][0, 0, 0, 2] = True
     table = analysis.summary(planted)
-    assert np.isnan(table["alpha"].sel(rho=0)).all()
-    with pytest.raises(InputError, match="finite"):
-        analysis.final_exponent(planted, 0.0, 1.0)
-    with pytest.raises(InputError, match=r"no teacher of rho 0\.3"):
-        analysis.final_exponent(planted, 0.3, 1.0)
+    for name in ("alpha", "alpha_low", "alpha_floor"):
+        assert np.isnan(table[name].sel(rho=0)).all()
+        assert np.isfinite(table[name].sel(rho=1)).all()
+
+
+def test_one_replicate_has_an_exponent_but_no_interval(planted):
+    table = analysis.summary(planted.isel(teacher=[0]))
+    assert float(table["alpha"].item()) == pytest.approx(0.9)
+    assert np.isnan(table["alpha_low"]).all()
+    with pytest.raises(InputError, match="at least 2 teachers or seeds"):
+        analysis.over_replicates([1.0])
+
+
+def test_floor_is_left_out_where_not_asked_for(planted):
+    both, plain = analysis.exponents(planted), analysis.exponents(planted, floor=False)
+    assert plain["alpha"].equals(both["alpha"])
+    assert np.isnan(plain["alpha_floor"]).all()
 
 
 def test_reference_lines():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from companion.runtime import InputError
 from companion.toy import Specification, findings, report, save
 from companion.toy.experiment import DIMS
 
@@ -13,10 +14,13 @@ ELL = np.array([2, 4, 8, 16.0])
 STEPS = np.array([0, 1, 4, 16, 64, 128, 256, 512, 1024])
 
 
-def planted(independent, tied, gamma=1 / 3):
-    """Three teachers each; exponents at (low, high) temperature as given, scatter 0.02."""
+def planted(independent, tied, gamma=1 / 3, faster=0.5):
+    """Three teachers each; exponents at (low, high) temperature as given, scatter 0.02.
+
+    The loss falls as time^-gamma, at the high temperature with `faster` more.
+    """
     base = np.array([independent] * 3 + [tied] * 3) + np.tile([-0.02, 0, 0.02], 2)[:, None]
-    time = np.maximum(STEPS, 0.5) ** -gamma
+    time = np.maximum(STEPS, 0.5) ** -np.array([gamma, gamma + faster])[:, None, None, None]
     loss = ELL[:, None] ** -base[:, :, None, None, None] * time
     coords = {"teacher": range(6), "rho": ("teacher", np.repeat([0.0, 1.0], 3))}
     coords |= {"temperature": [0.1, 1.0], "seed": [0], "depth": ELL.astype(int), "step": STEPS}
@@ -25,7 +29,13 @@ def planted(independent, tied, gamma=1 / 3):
     data["diverged"] = xr.zeros_like(data["test_loss"].isel(step=-1, drop=True), dtype=bool)
     spec = Specification("planted", rho=(0.0, 1.0), temperatures=(0.1, 1.0), steps=1024)
     data.attrs["specification"] = json.dumps(spec.to_dict())
-    data.attrs["provenance"] = json.dumps({"time": "2026-01-01", "device": "a machine"})
+    stamp = {
+        "time": "2026-01-01",
+        "device": "a machine",
+        "commit": "abc",
+        "versions": {"torch": "2"},
+    }
+    data.attrs["provenance"] = json.dumps(stamp)
     return data
 
 
@@ -36,7 +46,7 @@ def test_paper_like_result_reproduces_everything():
 
 
 def test_contrary_result_is_not_reproduced():
-    result = planted((1.6, 1.6), (1.0, 0.8), gamma=0.8)
+    result = planted((1.6, 1.6), (1.0, 0.8), gamma=0.8, faster=-0.5)
     makers = ("independent_claim", "tied_claim", "temperature_claim", "slow_claim")
     assert {getattr(findings, make)(result).verdict for make in makers} == {"not reproduced"}
 
@@ -55,7 +65,7 @@ def test_table_and_convergence():
     assert shown.loc[(1.0, 1.0), "exponent"].startswith("3.00")
     assert set(shown["converged"]) == {"no"}
     assert "still falling at temperature 0.1, 1" in report.convergence_sentence(result)
-    still = planted((1.0, 1.0), (2.0, 3.0), gamma=0.0)
+    still = planted((1.0, 1.0), (2.0, 3.0), gamma=0.0, faster=0.0)
     assert "every series had converged" in report.convergence_sentence(still)
 
 
@@ -66,8 +76,30 @@ def test_stored_run_or_its_command(tmp_path, monkeypatch):
     assert "companion toy x" in absent._repr_html_()
     save(planted((1.0, 1.0), (2.0, 3.0)), tmp_path / "toy.nc")
     there = report.Stored("toy.nc", "companion toy x")
-    assert "a machine" in there._repr_html_()
-    assert "3.00" in there._repr_html_()
+    for word in ("a machine", "2026-01-01", "commit abc", "torch 2", "companion toy x", "3.00"):
+        assert word in there._repr_html_()
+    assert "3.00" in repr(there)
+    assert repr(absent) == absent.origin()
+    (claim,) = report.stored_claims(findings.tied_claim, there)
+    assert (claim.key, claim.verdict) == ("toy-kl-tied-exponent-stored", "reproduced")
+    assert report.stored_claims(findings.midpoint_claim, there, absent) == []
+
+
+def test_claims_of_diverged_students_are_not_testable():
+    result = planted((1.0, 1.0), (2.0, 3.0))
+    result["diverged"][4, 1, 0, 2] = True
+    claim = findings.tied_claim(result)
+    assert claim.verdict == "not testable here"
+    assert "tied exponent at tau 1" in claim.untestable
+    assert findings.independent_claim(result).verdict == "reproduced"
+
+
+def test_absent_teachers_and_unlike_pairs_are_refused():
+    result = planted((1.0, 1.0), (2.0, 3.0))
+    with pytest.raises(InputError, match=r"no teacher of rho 0\.3"):
+        findings.replicates(findings.final_alpha(result, 1.0), 0.3)
+    with pytest.raises(InputError, match="same teachers"):
+        findings.midpoint_gain(result, result.isel(teacher=slice(1, 6)))
 
 
 @pytest.mark.parametrize("rho", [0.0, 1.0])

@@ -7,13 +7,14 @@ returns the Axes. Bars and bands are 95 % intervals over teachers and seeds unle
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from companion.plotting import theme
-from companion.toy import analysis, comparison, findings
+from companion.toy import analysis, comparison, findings, report
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,6 +67,46 @@ def loss_by_depth(
     _plain_ticks(ax, ell)
     ax.legend()
     return ax
+
+
+def predictions(result: xr.Dataset, ax: Axes, *, tau: float | None = None) -> Axes:
+    r"""Reference lines beside a `loss_by_depth`: an average, and squared errors of two schemes.
+
+    :math:`\ell^{-1}` of an average, :math:`\ell^{-2p}` of a scheme of order p, all through the
+    largest mean loss, so that only their slopes mean something.
+    """
+    tau = tau if tau is not None else float(result["temperature"].max())
+    last = result["test_loss"].isel(step=-1).sel(temperature=tau, method="nearest")
+    ell = np.sort(result["depth"].values).astype(float)
+    top = float(last.sel(depth=ell[0]).max())
+    euler, midpoint = (analysis.global_error_squared(ell, order) for order in (1, 2))
+    lines = {"average": analysis.average_of(ell), "first order": euler, "second order": midpoint}
+    view = ax.get_ylim()
+    for (name, line), style in zip(lines.items(), (":", "-.", (0, (1, 4))), strict=True):
+        ax.loglog(ell, top * line / line[0], color=theme.INK, linestyle=style, label=name)
+    ax.set_ylim(view)
+    ax.legend(fontsize="small")
+    return ax
+
+
+def beside(
+    draw: Callable[[xr.Dataset, Axes], Axes], live: xr.Dataset, stored: report.Stored
+) -> list[Axes]:
+    """The same figure of the live run, left, and of a stored larger one, right.
+
+    Where there is no stored run yet the right half says so, with the command that makes it.
+    """
+    _, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    draw(live, left).set_title("this run")
+    right.set_title("stored larger run")
+    if stored.result is None:
+        import textwrap
+
+        right.set_axis_off()
+        right.text(0.5, 0.5, textwrap.fill(stored.origin(), 40), ha="center", va="center")
+    else:
+        draw(stored.result, right)
+    return [left, right]
 
 
 def _plain_ticks(ax: Axes, values: np.ndarray) -> None:
@@ -155,7 +196,7 @@ def exponent_by_time(result: xr.Dataset, ax: Axes | None = None, *, tau: float) 
     ax = ax or plt.gca()
     late = result.sel(temperature=[tau], method="nearest")
     late = late.isel(step=np.flatnonzero(late["step"] >= 0.005 * late["step"].max()))
-    alpha = analysis.exponents(late)["alpha"]
+    alpha = analysis.exponents(late, floor=False)["alpha"]
     for i, rho in enumerate(np.unique(result["rho"])):
         rows = alpha.isel(teacher=np.flatnonzero(alpha["rho"] == rho))
         bands = [analysis.over_replicates(rows.isel(step=k)) for k in range(rows.sizes["step"])]

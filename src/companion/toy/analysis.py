@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike
 from companion.runtime import InputError
 from companion.statistics.intervals import Interval, around
 
-LAW = r"L(\ell) = c\,\ell^{-\alpha_\ell} + L_0"
-
 
 def log(values: xr.DataArray) -> xr.DataArray:
     """Natural logarithm of a labelled array, labels kept."""
@@ -88,19 +86,27 @@ def local_slopes(result: xr.Dataset, step: int = -1) -> xr.DataArray:
     return loss.isel(depth=slice(1, None)).assign_coords(depth=middle).copy(data=slopes)
 
 
-def exponents(result: xr.Dataset) -> xr.Dataset:
+def exponents(result: xr.Dataset, floor: bool = True) -> xr.Dataset:
     """Depth exponents of every teacher, temperature, seed and step.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `run_toy`.
+    floor : bool
+        Whether to fit the law with a floor too, which takes most of the time.
 
     Returns
     -------
     xarray.Dataset
-        `alpha` of the plain power law, `alpha_floor` and `floor` of the law with a floor;
-        dims (teacher, temperature, seed, step). Diverged students give NaN.
+        `alpha` of the plain power law, `alpha_floor` and `floor` of the law with a floor (NaN
+        for fewer than 4 depths); dims (teacher, temperature, seed, step). Diverged students give
+        NaN.
     """
     loss = result["test_loss"].where(~result["diverged"]).transpose(..., "step", "depth")
     ell = result["depth"].values.astype(float)
     flat = loss.values.reshape(-1, len(ell))
-    with_floor = len(ell) >= 4
+    with_floor = floor and len(ell) >= 4
     rows = [
         (power_law(ell, row), *(power_law_with_floor(ell, row) if with_floor else (np.nan,) * 2))
         for row in flat
@@ -113,41 +119,22 @@ def exponents(result: xr.Dataset) -> xr.Dataset:
 
 
 def over_replicates(values: ArrayLike, level: float = 0.95) -> Interval:
-    """Mean of an array over all its entries with Student's t interval; NaNs are refused.
+    """Mean of an array over all its entries, at least 2, with Student's t interval.
+
+    Unknown (NaN) where an entry is, such as the exponent of a series with a diverged student.
 
     Raises
     ------
     InputError
-        If there are fewer than 2 entries, or one is not finite.
+        If there are fewer than 2 entries.
     """
     flat = np.asarray(values, float).ravel()
-    if len(flat) < 2 or not np.all(np.isfinite(flat)):
-        raise InputError("an interval over replicates needs at least 2 finite values")
+    if len(flat) < 2:
+        raise InputError("an interval over replicates needs at least 2 teachers or seeds")
+    if not np.all(np.isfinite(flat)):
+        return Interval(math.nan, math.nan, math.nan, level=level, method="t over replicates")
     stderr = flat.std(ddof=1) / math.sqrt(len(flat))
     return around(flat.mean(), stderr, len(flat) - 1, level, "t over replicates")
-
-
-def final_exponent(result: xr.Dataset, rho: float, tau: float, kind: str = "alpha") -> Interval:
-    """Depth exponent at the end of training, over teachers and seeds.
-
-    Parameters
-    ----------
-    result : xarray.Dataset
-        From `run_toy`.
-    rho, tau : float
-        Which teacher, and the temperature (the nearest one is taken).
-    kind : str
-        "alpha" (plain power law) or "alpha_floor".
-    """
-    chosen = _at(result, rho, tau).isel(step=[-1])
-    return over_replicates(exponents(chosen)[kind])
-
-
-def _at(result: xr.Dataset, rho: float, tau: float) -> xr.Dataset:
-    chosen = result.isel(teacher=np.flatnonzero(np.isclose(result["rho"], rho)))
-    if not chosen.sizes["teacher"]:
-        raise InputError(f"no teacher of rho {rho:g}: there are {np.unique(result['rho'])}")
-    return chosen.sel(temperature=[tau], method="nearest")
 
 
 def summary(result: xr.Dataset, level: float = 0.95) -> xr.Dataset:
@@ -176,8 +163,8 @@ def _facts(final: xr.Dataset, level: float) -> dict[str, float]:
     facts = {}
     for name in ("alpha", "alpha_floor"):
         values = final[name].values.ravel()
-        known = len(values) > 1 and np.all(np.isfinite(values))
-        interval = over_replicates(final[name], level) if known else (values.mean(), *[np.nan] * 2)
+        alone = len(values) == 1
+        interval = (values[0], math.nan, math.nan) if alone else over_replicates(values, level)
         for suffix, value in zip(("", "_low", "_high"), interval, strict=True):
             facts[name + suffix] = value
     return facts

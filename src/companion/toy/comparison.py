@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from companion.runtime import InputError, Runtime, provenance
 from companion.statistics.intervals import Interval
 from companion.toy import analysis
 from companion.toy.experiment import Progress, load, run_toy, save
-from companion.toy.findings import measured, scope
+from companion.toy.findings import judged, scope
 from companion.toy.specification import Specification
 
 BASELINE = "euler"
@@ -154,17 +155,14 @@ def variants_claim(comparison: xr.Dataset) -> Claim:
     """Do the variants raise the depth exponent above that of the plain block?"""
     target = json.loads(comparison.attrs["specification"])["teacher"]
     found = gains(comparison)
-    parts = (
-        measured(f"exponent of {k} minus that of the plain block", found[k], 0.0) for k in found
-    )
+    name = "exponent of {} minus that of the plain block"
     diverged = set(comparison["block"].values) - {BASELINE, *found}
     where = {"learning rates": ", ".join(f"{r:g}" for r in comparison["rate"].values)}
-    return Claim(
+    return judged(
         f"toy-variants-raise-the-exponent-{target}",
         "Other residual connections, such as gating or attention over depth, make better use of "
         "depth than the plain one.",
         "paper, discussion (an outlook, not a result)",
         scope(comparison) | where | ({"diverged": ", ".join(sorted(diverged))} if diverged else {}),
-        tuple(parts),
-        "" if found else "no variant was trained without diverging",
+        *((name.format(key), gain, 0.0, math.inf) for key, gain in found.items()),
     )

@@ -7,63 +7,82 @@ import math
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from companion.claims import Claim, Measurement
+from companion.runtime import InputError
 from companion.statistics.intervals import Interval
 from companion.toy import analysis
 
 NEAR_ONE = (0.75, 1.25)
 NEAR_THIRD = (0.25, 0.42)
 NO_GAIN = 0.1
+Part = tuple[str, Interval, float, float]
 
 
 def scope(result: xr.Dataset) -> dict[str, str]:
     """What a verdict holds for: sizes of students and teachers, and of training."""
     spec = json.loads(result.attrs["specification"])
+    kind = "blocks for each rho" if spec["teacher"] == "residual" else "links in each chain"
+    seeds = f", {spec['seeds']} students of each" if spec["seeds"] > 1 else ""
     return {
         "specification": spec["name"],
         "students": f"width {spec['width']}, depths {', '.join(map(str, spec['depths']))}",
-        "teachers": f"{spec['teachers']} of {spec['teacher_depth']} blocks for each rho",
+        "teachers": f"{spec['teachers']} of {spec['teacher_depth']} {kind}{seeds}",
         "training": f"{spec['steps']} steps of {spec['batch']} samples, {spec['head']} head",
     }
 
 
 def replicates(values: xr.DataArray, rho: float) -> np.ndarray:
-    """Entries of the teachers with that rho, averaged over temperature, one for each replicate."""
+    """Entries of the teachers with that rho, averaged over temperature, one for each replicate.
+
+    Raises
+    ------
+    InputError
+        If no teacher has that rho.
+    """
+    if not np.isclose(values["rho"], rho).any():
+        raise InputError(f"no teacher of rho {rho:g}: there are {np.unique(values['rho'])}")
     rows = values.isel(teacher=np.flatnonzero(np.isclose(values["rho"], rho)))
     rest = [dim for dim in rows.dims if dim not in ("teacher", "seed")]
     return rows.mean(rest).transpose("teacher", "seed").values.ravel()
 
 
-def measured(
-    name: str, interval: Interval, low: float = -math.inf, high: float = math.inf
-) -> Measurement:
-    """An interval as a measurement, expected between `low` and `high`."""
-    return Measurement(
-        name, interval.estimate, interval.low, interval.high, low, high, level=interval.level
+def part(name: str, values: ArrayLike, low: float = -math.inf, high: float = math.inf) -> Part:
+    """A measurement to be: its name, its interval over replicates, what the claim expects."""
+    return name, analysis.over_replicates(values), low, high
+
+
+def judged(key: str, statement: str, source: str, where: dict[str, str], *parts: Part) -> Claim:
+    """The claim with its parts measured; not testable where one of them is unknown."""
+    unknown = [name for name, interval, *_ in parts if math.isnan(interval.estimate)]
+    if unknown or not parts:
+        why = f"students diverged, so this is unknown: {', '.join(unknown) or 'all of it'}"
+        return Claim(key, statement, source, where, untestable=why)
+    measurements = (
+        Measurement(name, i.estimate, i.low, i.high, low, high, level=i.level)
+        for name, i, low, high in parts
     )
+    return Claim(key, statement, source, where, tuple(measurements))
 
 
 def final_alpha(result: xr.Dataset, tau: float, kind: str = "alpha") -> xr.DataArray:
     """Exponents at the end of training at the temperature nearest to tau: (teacher, seed, ...)."""
     chosen = result.sel(temperature=[tau], method="nearest").isel(step=[-1])
-    return analysis.exponents(chosen)[kind]
+    return analysis.exponents(chosen, floor=kind != "alpha")[kind]
 
 
 def independent_claim(result: xr.Dataset, kind: str = "alpha") -> Claim:
     """Independent teacher: depth exponent about 1, at every temperature."""
-    parts = []
-    for tau in result["temperature"].values:
-        alpha = replicates(final_alpha(result, tau, kind), 0.0)
-        parts.append(
-            measured(_at("exponent", result, tau), analysis.over_replicates(alpha), *NEAR_ONE)
-        )
-    return Claim(
+    alphas = {
+        tau: replicates(final_alpha(result, tau, kind), 0.0) for tau in result["temperature"].values
+    }
+    return judged(
         f"toy-{_loss(result)}-independent-exponent",
         "With an independent teacher the loss falls with depth with an exponent of about 1.",
         "paper, figures 3 and 4",
         scope(result),
-        tuple(parts),
+        *(part(_at("exponent", result, tau), alphas[tau], *NEAR_ONE) for tau in alphas),
     )
 
 
@@ -72,18 +91,14 @@ def tied_claim(result: xr.Dataset) -> Claim:
     tau = float(result["temperature"].max())
     alpha = final_alpha(result, tau)
     tied, independent = replicates(alpha, 1.0), replicates(alpha, 0.0)
-    difference = analysis.over_replicates(tied - independent)
-    parts = (
-        measured(_at("tied minus independent exponent", result, tau), difference, 0.0),
-        measured(_at("tied exponent", result, tau), analysis.over_replicates(tied), 2.0),
-    )
-    return Claim(
+    return judged(
         f"toy-{_loss(result)}-tied-exponent",
         "With a tied teacher, a smooth dynamics, the depth exponent is higher: at least the 2 of a "
         "first-order scheme, and up to about 4.",
         "paper, figures 3 and 4",
         scope(result),
-        parts,
+        part(_at("tied minus independent exponent", result, tau), tied - independent, 0.0),
+        part(_at("tied exponent", result, tau), tied, 2.0),
     )
 
 
@@ -91,14 +106,13 @@ def temperature_claim(result: xr.Dataset) -> Claim:
     """Tied teacher: the exponent grows with temperature."""
     low, high = float(result["temperature"].min()), float(result["temperature"].max())
     difference = [replicates(final_alpha(result, tau), 1.0) for tau in (low, high)]
-    interval = analysis.over_replicates(difference[1] - difference[0])
     name = rf"tied exponent at tau {high:g} minus that at tau {low:g}"
-    return Claim(
+    return judged(
         "toy-exponent-grows-with-temperature",
         "With a tied teacher the depth exponent grows with the temperature of the target.",
         "paper, figure 4",
         scope(result),
-        (measured(name, interval, 0.0),),
+        part(name, difference[1] - difference[0], 0.0),
     )
 
 
@@ -107,15 +121,17 @@ def slow_claim(result: xr.Dataset) -> Claim:
     spec = json.loads(result.attrs["specification"])
     stop = spec["decay_from"]
     gamma = analysis.time_exponent(result, start=0.1 * stop, stop=stop).mean("depth")
-    low = gamma.sel(temperature=[float(gamma["temperature"].min())])
-    low = low.isel(teacher=np.flatnonzero(np.isclose(low["rho"], low["rho"].min())))
+    rho = float(gamma["rho"].min())
+    taus = [float(gamma["temperature"].min()), float(gamma["temperature"].max())]
+    low, high = (replicates(gamma.sel(temperature=[tau]), rho) for tau in taus)
     name = "loss-time exponent at the lowest temperature, constant learning rate"
-    return Claim(
+    return judged(
         "toy-peaked-targets-slow",
         "Peaked targets are learned slowly: the loss falls as training time to the power -1/3.",
         "arXiv 2602.03685, used in the paper's appendix C",
         scope(result),
-        (measured(name, analysis.over_replicates(low), *NEAR_THIRD),),
+        part(name, low, *NEAR_THIRD),
+        part("that at the highest temperature minus it", high - low, 0.0),
     )
 
 
@@ -127,18 +143,14 @@ def midpoint_claim(euler: xr.Dataset, midpoint: xr.Dataset) -> Claim:
     """Second-order students help only where there is a dynamics to discretise."""
     gain = midpoint_gain(euler, midpoint)
     tied, independent = (replicates(gain, rho) for rho in (1.0, 0.0))
-    over = analysis.over_replicates
-    parts = (
-        measured("log ratio of losses, Euler over midpoint, tied teacher", over(tied), 0.0),
-        measured("the same, independent teacher", over(independent), high=NO_GAIN),
-        measured("the same, tied minus independent", over(tied - independent), 0.0),
-    )
-    return Claim(
+    return judged(
         "toy-midpoint-helps-only-tied",
         "Second-order students are better than plain ones of equal size only for a tied teacher.",
         "paper, figure 5",
         scope(midpoint),
-        parts,
+        part("log ratio of losses, Euler over midpoint, tied teacher", tied, 0.0),
+        part("the same, independent teacher", independent, high=NO_GAIN),
+        part("the same, tied minus independent", tied - independent, 0.0),
     )
 
 
@@ -146,7 +158,14 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset) -> xr.DataArray:
     """ln(L_euler / L_midpoint) at equal size, a midpoint block counting as two; final losses.
 
     Mean over the depths that both have; dims (teacher, temperature, seed).
+
+    Raises
+    ------
+    InputError
+        If the two are not of the same teachers.
     """
+    if not np.array_equal(euler["rho"], midpoint["rho"]):
+        raise InputError("plain and midpoint students must have the same teachers: set rho alike")
     plain, second = (r["test_loss"].isel(step=-1, drop=True) for r in (euler, midpoint))
     second = second.assign_coords(depth=2 * second["depth"])
     plain, second = xr.align(plain, second, join="inner")
@@ -158,19 +177,15 @@ def geometry_claim(result: xr.Dataset) -> Claim:
     exponent = replicates(rotation_exponent(result), 0.0)
     neighbour = neighbour_cosine(result)
     independent, tied = (replicates(neighbour, rho) for rho in (0.0, 1.0))
-    over = analysis.over_replicates
-    parts = (
-        measured("exponent of the mean rotation in depth, independent", over(exponent), *NEAR_ONE),
-        measured("cosine of neighbouring updates, independent", over(independent), high=0.5),
-        measured("the same, tied minus independent", over(tied - independent), 0.0),
-    )
-    return Claim(
+    return judged(
         "toy-geometry-like-language-models",
         "Students of an independent teacher look like language models: rotations fall as 1/depth "
         "and updates are weakly correlated, unlike those of a tied teacher.",
         "paper, figures 2 and 5",
         scope(result),
-        parts,
+        part("exponent of the mean rotation in depth, independent", exponent, *NEAR_ONE),
+        part("cosine of neighbouring updates, independent", independent, high=0.5),
+        part("the same, tied minus independent", tied - independent, 0.0),
     )
 
 
@@ -190,19 +205,14 @@ def neighbour_cosine(result: xr.Dataset) -> xr.DataArray:
 
 def stages_claim(result: xr.Dataset) -> Claim:
     """A compositional target: the loss falls in steps where a stage more fits in."""
-    slopes = analysis.local_slopes(result).max("depth")
-    steepest = analysis.over_replicates(slopes.mean("temperature"))
-    lowest = analysis.over_replicates(analysis.local_slopes(result).min("depth"))
-    parts = (
-        measured("steepest local depth exponent", steepest, 2.0),
-        measured("flattest local depth exponent", lowest, high=1.0),
-    )
-    return Claim(
+    slopes = analysis.local_slopes(result)
+    return judged(
         "toy-compositional-steps",
         "Where a target needs its layers in sequence, the loss falls in steps, not as one power.",
         "paper, section on the three regimes",
         scope(result),
-        parts,
+        part("steepest local depth exponent", slopes.max("depth"), 2.0),
+        part("flattest local depth exponent", slopes.min("depth"), high=1.0),
     )
 
 

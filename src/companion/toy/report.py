@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import xarray as xr
 
+from companion.claims import Claim
 from companion.runtime import InputError, stored
 from companion.toy import analysis, comparison
 from companion.toy.experiment import load
@@ -94,25 +97,55 @@ def convergence_sentence(result: xr.Dataset) -> str:
 
 
 class Stored:
-    """A stored larger run as a table with its origin, or the sentence that there is none yet."""
+    """A stored larger run as a table with its origin, or the sentence that there is none yet.
 
-    def __init__(self, name: str, command: str) -> None:
-        self.command = command
+    Parameters
+    ----------
+    name : str
+        File in `book/results/`.
+    command : str
+        What makes it.
+    shown : callable, optional
+        What makes a table of the result; `table` by default.
+
+    Attributes
+    ----------
+    result : xarray.Dataset or None
+    """
+
+    def __init__(self, name: str, command: str, shown: Callable | None = None) -> None:
+        self.command, self.shown = command, shown or table
         try:
             self.result: xr.Dataset | None = load(stored(name))
         except InputError:
             self.result = None
 
+    def origin(self) -> str:
+        """Where the result is from: date, device, commit, versions, sizes; or how to make it."""
+        if self.result is None:
+            return f"Not yet run at this size. This command does it: {self.command}"
+        stamp = json.loads(self.result.attrs["provenance"])
+        versions = ", ".join(f"{k} {v}" for k, v in stamp["versions"].items())
+        where = ", ".join(f"{k}: {v}" for k, v in scope(self.result).items())
+        return (
+            f"Stored run of {stamp['time']} on {stamp['device']}, commit {stamp['commit']}, "
+            f"{versions}. Made by: {self.command}. {where}."
+        )
+
     def _repr_html_(self) -> str:
         import html
 
-        if self.result is None:
-            code = html.escape(self.command)
-            return f"<p>Not yet run at this size. This command does it: <code>{code}</code></p>"
-        stamp = json.loads(self.result.attrs["provenance"])
-        where = ", ".join(f"{k}: {v}" for k, v in scope(self.result).items())
-        origin = f"Stored run of {stamp['time']} on {stamp['device']}. {where}."
-        return f"<p>{html.escape(origin)}</p>{table(self.result).to_html()}"
+        below = "" if self.result is None else self.shown(self.result).to_html()
+        return f"<p>{html.escape(self.origin())}</p>{below}"
 
     def __repr__(self) -> str:
-        return "not yet run" if self.result is None else repr(table(self.result))
+        return self.origin() if self.result is None else repr(self.shown(self.result))
+
+
+def stored_claims(make: Callable[..., Claim], *runs: Stored) -> list[Claim]:
+    """The claim that `make` finds in stored results, under its own key; none if one is absent."""
+    results = [run.result for run in runs]
+    if any(result is None for result in results):
+        return []
+    claim = make(*results)
+    return [dataclasses.replace(claim, key=f"{claim.key}-stored")]
