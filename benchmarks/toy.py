@@ -4,7 +4,7 @@ Both do the same work on the same draws in the same run, in turns: every student
 and temperature takes the same steps. The baseline trains them one by one with torch modules and
 recomputes the teacher for each, as the published scripts do.
 
-    python benchmarks/toy.py [--quick] [--json] [--device DEVICE]
+    python benchmarks/toy.py [--quick] [--json] [--device DEVICE] [--graph]
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="within a minute on two cores")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--device", default="auto", help="where the engine runs")
+    parser.add_argument("--graph", action="store_true", help="each step as one CUDA graph")
     chosen = parser.parse_args()
     count, rounds = (2, 5) if chosen.quick else (16, 5)
     taus = {"from": 0.01, "to": 1.0, "count": count}
     spec = specification("entropy-independent", temperatures=taus, teachers=1)
-    figures = measure(spec, Runtime.choose(chosen.device, "float32"), rounds)
+    figures = measure(spec, Runtime.choose(chosen.device, "float32"), rounds, chosen.graph)
     print(json.dumps(figures, indent=2) if chosen.json else text(figures))
 
 
-def measure(spec: Specification, runtime: Runtime, rounds: int) -> dict:
+def measure(spec: Specification, runtime: Runtime, rounds: int, graph: bool = False) -> dict:
     """Median seconds of one step of all students, either way, in `rounds` turns after a warm-up."""
-    engine = Engine(spec, runtime)
+    engine = Engine(spec, runtime, graph=graph)
     plain = [Plain(spec, stack.ell, one) for stack in engine.stacks for one in stack.members]
     ours, baseline = [], []
     for turn in range(rounds + 1):

@@ -181,6 +181,23 @@ def test_half_precision_is_refused(spec):
         run_toy(spec, Runtime.choose("cpu", "bfloat16"))
 
 
+def test_cuda_graph_needs_cuda(spec, exact):
+    with pytest.raises(InputError, match="CUDA graphs need a CUDA device, not 'cpu'"):
+        run_toy(spec, exact, graph=True)
+
+
+@pytest.mark.gpu
+def test_cuda_graph_takes_the_same_steps(small):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    spec, runtime = Specification(**small | {"decay_from": 0.2}), Runtime.choose("cuda", "float64")
+    plain, graphed = Engine(spec, runtime), Engine(spec, runtime, graph=True)
+    for _ in range(STEPS):
+        for ours, theirs in zip(graphed.advance(), plain.advance(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(graphed.test().mean, plain.test().mean, rtol=1e-5)
+
+
 @pytest.mark.gpu
 def test_gpu_equals_cpu_within_rounding(spec):
     if not torch.cuda.is_available():

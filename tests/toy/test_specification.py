@@ -24,6 +24,34 @@ def test_paper_suite_is_there():
     assert main.temperatures[-1] == pytest.approx(1.0)
 
 
+PAPER = {
+    "entropy-independent": {},
+    "entropy-tied": {"rho": (1.0,)},
+    "entropy-tied-given-head": {"rho": (1.0,), "head": "given", "steps": 80_000, "lr_depth": 16},
+    "regimes": {"steps": 40_000},
+    "regimes-long": {"steps": 80_000},
+    "regimes-midpoint": {"steps": 80_000, "block": "midpoint", "depths": (3, 6, 8, 12, 16, 24)},
+    "regimes-shallow-teacher": {"steps": 40_000, "teacher_depth": 24},
+}
+STATES = {"rho": (0.0, 1.0), "loss": "mse", "head": "none", "lr_depth": 4}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_each_set_of_the_paper_has_its_dimensions(name):
+    spec = specification(name)
+    expected = {"depths": (6, 12, 16, 24, 32, 48), "teacher_depth": 128, "rho": (0.0,)}
+    expected |= {"width": 32, "hidden": 128, "vocabulary": 128, "batch": 1024, "teachers": 3}
+    expected |= {"lr": 6e-4, "steps": 40_000, "loss": "kl", "head": "learned", "block": "euler"}
+    expected |= (STATES if name.startswith("regimes") else {}) | PAPER[name]
+    assert {key: getattr(spec, key) for key in expected} == expected
+    assert len(spec.temperatures) == (1 if spec.loss == "mse" else 16)
+    decays = spec.lr_depth is not None
+    end = spec.learning_rate(24, spec.steps - 1) / spec.learning_rate(24, 0)
+    assert end == pytest.approx(0.1 if decays else 1, abs=1e-3)
+    late = spec.learning_rate(24, int(0.8 * spec.steps)) / spec.learning_rate(24, 0)
+    assert late == pytest.approx(1)
+
+
 def test_learning_rates_of_the_suite():
     tied = specification("entropy-tied-given-head")
     assert tied.learning_rate(16, 0) == pytest.approx(6e-4 * 4 / math.sqrt(16))

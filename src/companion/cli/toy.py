@@ -15,6 +15,9 @@ def toy(
         bool, typer.Option(help="go on from what an interrupted run left beside OUT")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, mps or cuda")] = "auto",
+    graph: Annotated[
+        bool, typer.Option(help="replay each step as one CUDA graph (not measured yet)")
+    ] = False,
     change: Annotated[
         list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, changes the specification")
     ] = None,
@@ -38,19 +41,21 @@ def toy(
         raise InputError("companion toy needs a specification and --out FILE.nc (or --list)")
     chosen = specification(spec, **_changes(change or []))
     runtime = Runtime.choose(device, "float32", chosen.seed)
+    if variants and graph:
+        raise InputError("--graph is for one run, not for --variants")
     if variants:
         typer.echo(_compare(chosen, variants, rates, runtime, out, resume, as_json))
     else:
-        typer.echo(_train(chosen, runtime, out, resume, as_json))
+        typer.echo(_train(chosen, runtime, out, resume, as_json, graph))
 
 
-def _train(spec, runtime, out: Path, resume: bool, as_json: bool) -> str:
+def _train(spec, runtime, out: Path, resume: bool, as_json: bool, graph: bool) -> str:
     from companion.toy import experiment
 
     checkpoint = out.with_name(out.name + ".checkpoint")
     with _reporter() as report:
         result = experiment.run_toy(
-            spec, runtime, checkpoint=checkpoint, resume=resume, progress=report
+            spec, runtime, checkpoint=checkpoint, resume=resume, progress=report, graph=graph
         )
     experiment.save(result, out)
     return _figures(result, as_json)

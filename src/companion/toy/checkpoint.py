@@ -16,8 +16,6 @@ import torch
 from companion.runtime import InputError, atomic
 from companion.toy.engine import Engine
 
-ADAM = ("exp_avg", "exp_avg_sq", "step")
-
 
 def save(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
     """Write the whole state to `path`, atomically."""
@@ -50,7 +48,6 @@ def load(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
         raise InputError(f"checkpoint {str(path)!r} is corrupt, kept as {aside.name!r}") from error
     for name in record:
         record[name][...] = saved[f"record.{name}"].cpu().numpy()
-    _start_adam(engine)
     with torch.no_grad():
         for name, tensor in _state(engine):
             tensor.copy_(saved[name])
@@ -83,13 +80,5 @@ def _state(engine: Engine) -> Iterator[tuple[str, torch.Tensor]]:
     for index, (stack, adam) in enumerate(zip(engine.stacks, engine.optimizers, strict=True)):
         for name, weight in stack.parameters().items():
             yield f"{index}.{name}", weight
-            for key, tensor in adam.state.get(weight, {}).items():
+            for key, tensor in adam.state[weight].items():
                 yield f"{index}.{name}.{key}", tensor
-
-
-def _start_adam(engine: Engine) -> None:
-    for stack, adam in zip(engine.stacks, engine.optimizers, strict=True):
-        for weight in stack.parameters().values():
-            zeros = (torch.zeros_like(weight) for _ in range(2))
-            step = torch.zeros((), dtype=torch.float32, device=weight.device)
-            adam.state[weight] = dict(zip(ADAM, (*zeros, step), strict=True))

@@ -19,9 +19,12 @@ import torch
 
 from companion.runtime import InputError, Runtime
 from companion.toy import draws
+from companion.toy.graphs import Graph
 from companion.toy.specification import Specification
 from companion.toy.students import Stack, members
 from companion.toy.teachers import Targets, Teachers, losses
+
+ADAM = ("exp_avg", "exp_avg_sq", "step")
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,29 @@ class Engine:
     spec : Specification
         What to train.
     runtime : Runtime
-        Device, and dtype float32 or float64.
+        Device, and dtype float32 or float64. TF32 stays off, as is torch's default: nothing has
+        shown yet that it does no harm here.
     group : int, optional
         Members of a depth in one stack; by default as many as memory allows.
+    graph : bool
+        Replay each step as one CUDA graph, see `graphs`.
+
+    Raises
+    ------
+    InputError
+        If the dtype is another, memory too small, or `graph` asked for without CUDA.
     """
 
-    def __init__(self, spec: Specification, runtime: Runtime, group: int | None = None) -> None:
+    def __init__(
+        self, spec: Specification, runtime: Runtime, group: int | None = None, graph: bool = False
+    ) -> None:
         if runtime.dtype not in ("float32", "float64"):
             raise InputError(
                 f"toy experiments train in float32 or float64, not {runtime.dtype}: "
                 'use Runtime.choose(device, "float32")'
             )
+        if graph and not runtime.device.startswith("cuda"):
+            raise InputError(f"CUDA graphs need a CUDA device, not {runtime.device!r}")
         self.spec, self.device, self.dtype = spec, runtime.device, runtime.torch_dtype
         self.group = group or members_that_fit(spec, self.device, self.dtype.itemsize)
         self.teachers = Teachers(spec, self.device, self.dtype)
@@ -65,7 +80,10 @@ class Engine:
             torch.optim.Adam(stack.parameters().values(), lr=spec.lr, fused=True)
             for stack in self.stacks
         ]
+        self.start_adam()
         self.step = 0
+        self._graph: Graph | None = None
+        self._graphed = graph
         self._pool: ThreadPoolExecutor | None = None
         self._next: Future | None = None
 
@@ -85,18 +103,47 @@ class Engine:
             self._pool, self._next = None, None
             torch.set_num_threads(threads)
 
+    def start_adam(self) -> None:
+        """Give Adam its state before the first step: averages of zero, no step taken."""
+        for stack, adam in zip(self.stacks, self.optimizers, strict=True):
+            for weight in stack.parameters().values():
+                zeros = [torch.zeros_like(weight) for _ in range(2)]
+                step = torch.zeros((), dtype=torch.float32, device=weight.device)
+                adam.state[weight] = dict(zip(ADAM, (*zeros, step), strict=True))
+
     def advance(self) -> list[torch.Tensor]:
         """One step of Adam for every student; the training losses (member,) of each stack."""
-        targets = self._next.result() if self._next else self._answer(self.step)
-        pairs = list(zip(self.stacks, self.optimizers, strict=True))
-        if self._pool is None:
-            done = [self._train(stack, adam, targets) for stack, adam in pairs]
+        if self._graphed:
+            self._graph = self._graph or Graph(self)
+            done = self._graph()
         else:
-            jobs = [self._pool.submit(self._train, *pair, targets) for pair in pairs]
-            self._next = self._pool.submit(self._answer, self.step + 1)
-            done = [job.result() for job in jobs]
+            self.set_rates()
+            done = self.train(self._next.result() if self._next else self._answer(self.step))
         self.step += 1
         return done
+
+    def set_rates(self) -> None:
+        """Learning rates of this step."""
+        for stack, adam in zip(self.stacks, self.optimizers, strict=True):
+            rate = self.spec.learning_rate(stack.ell, self.step)
+            for group in adam.param_groups:
+                if isinstance(group["lr"], torch.Tensor):
+                    group["lr"].fill_(rate)
+                else:
+                    group["lr"] = rate
+
+    def train(self, targets: Targets) -> list[torch.Tensor]:
+        """Gradients and Adam's step for all stacks, by the workers if there are some."""
+        pairs = list(zip(self.stacks, self.optimizers, strict=True))
+        if self._pool is None:
+            return [self._train(*pair, targets) for pair in pairs]
+        jobs = [self._pool.submit(self._train, *pair, targets) for pair in pairs]
+        self._next = self._pool.submit(self._answer, self.step + 1)
+        return [job.result() for job in jobs]
+
+    def loss(self, stack: Stack, targets: Targets) -> torch.Tensor:
+        """Mean loss of each student of a stack, (member,)."""
+        return losses(stack, targets, self._head()).mean(1)
 
     def test(self) -> Test:
         """Losses of all students on fresh data, the same at every step."""
@@ -135,9 +182,7 @@ class Engine:
         return self.teachers.respond(stream, step)
 
     def _train(self, stack: Stack, adam: torch.optim.Adam, targets: Targets) -> torch.Tensor:
-        for group in adam.param_groups:
-            group["lr"] = self.spec.learning_rate(stack.ell, self.step)
-        each = losses(stack, targets, self._head()).mean(1)
+        each = self.loss(stack, targets)
         adam.zero_grad()
         each.sum().backward()
         adam.step()

@@ -43,6 +43,7 @@ def run_toy(
     checkpoint: str | Path | None = None,
     resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    graph: bool = False,
 ) -> xr.Dataset:
     """Train all students of a specification and test them at logarithmic times.
 
@@ -58,6 +59,8 @@ def run_toy(
         Go on from `checkpoint`; from the beginning if there is none yet.
     progress : callable, optional
         Called with a `Progress` about once a second.
+    graph : bool
+        Replay each step as one CUDA graph, see `companion.toy.graphs`.
 
     Returns
     -------
@@ -69,13 +72,13 @@ def run_toy(
     Raises
     ------
     InputError
-        If the specification, dtype or checkpoint does not fit.
+        If the specification, dtype, device or checkpoint does not fit.
     """
     spec = spec if isinstance(spec, Specification) else specification(spec)
     runtime = runtime or Runtime.choose("auto", "float32", spec.seed)
     path = Path(checkpoint) if checkpoint else None
     group = _group(path, resume)
-    engine = Engine(spec, runtime, group)
+    engine = Engine(spec, runtime, group, graph)
     record = _empty(spec)
     if path is not None and group is not None:
         saved.load(engine, record, path)
