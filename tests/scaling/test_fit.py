@@ -122,6 +122,7 @@ def test_not_converging_is_a_status(planted):
         (lambda t: t.assign(ell=8.0), "additive", "ell takes 1 distinct value"),
         (lambda t: t[t["m"] < 600], "additive", "m takes 2 distinct values"),
         (lambda t: t.head(7), "additive", "7 rows cannot fit the 7 parameters"),
+        (lambda t: t[t["m"] == 64 * t["ell"]], "additive", "4 distinct shapes .* 5 parameters"),
         (lambda t: t.drop(columns="N"), "chinchilla", "needs column N"),
         (lambda t: t.assign(ell=t["ell"] - 3), "additive-shifted", "needs ell above 2"),
         (lambda t: t.assign(loss=-t["loss"]), "additive", "positive and finite"),
@@ -141,7 +142,22 @@ def test_other_bad_input_is_refused(planted):
         scaling.fit(planted, fixed={"alpha_ell": 99})
 
 
+def test_a_wrong_unit_is_warned_of_in_the_result(planted):
+    result = scaling.fit(planted.assign(D=planted["D"] / 1e9))
+    assert any("column D" in w and "check its unit" in w for w in result.warnings)
+
+
+def test_outliers_are_reported_and_kept(planted):
+    spoiled = planted.copy()
+    spoiled.loc[5, "loss"] *= 1.5
+    result = scaling.fit(spoiled)
+    assert result.n == len(planted)
+    assert any("1 row lies beyond 4 robust standard deviations" in w for w in result.warnings)
+    assert not any("robust" in w for w in scaling.fit(planted).warnings)
+
+
 def test_proportional_width_and_depth_are_warned_of(grid):
-    tied = grid.assign(ell=grid["m"] / 64)
+    tied = grid.assign(m=grid["m"] + 8 * grid["ell"])
+    tied["ell"] = tied["m"] / 64
     table = tied.assign(loss=scaling.LAWS["additive"].predict(TRUTH, tied))
     assert any("hard to tell apart" in w for w in scaling.fit(table).warnings)

@@ -68,6 +68,8 @@ def plan(
     refits = scaling.bootstrap(result, generator, draws=draws, by_shape=True)
     found = planner.plan(result, refits, budget).to_dict()
     typer.echo(json.dumps(found, indent=2) if as_json else _planned(found))
+    if not result.converged:
+        raise typer.Exit(1)
 
 
 def _fitted(table: str, law: str, drop: int, huber: float, column: list[str] | None):

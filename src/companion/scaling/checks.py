@@ -8,19 +8,26 @@ from companion.runtime import InputError
 from companion.scaling.laws import ScalingLaw, get_law
 
 DISTINCT = 3
+OUTLYING = 4.0
 
 
 def check_table(table, law: ScalingLaw) -> tuple[str, ...]:
     """Refuse a table that cannot identify `law`; warn where it barely can.
 
     A power term and a constant need three distinct values of a variable: two leave the exponent
-    free. Each (m, ell) shape counts once, however many rows it has.
+    free. However many rows a shape has, the part of the loss that its size explains is one value:
+    there must be as many distinct shapes as parameters in that part.
+
+    Returns
+    -------
+    tuple of str
+        Warnings.
 
     Raises
     ------
     InputError
-        If a column is missing, rows are fewer than parameters plus one, or a variable has fewer
-        than three distinct values.
+        If a column is missing, rows are fewer than parameters plus one, a variable has fewer
+        than three distinct values, or there are too few distinct shapes.
     """
     absent = [v for v in law.variables if v not in table]
     if absent:
@@ -36,8 +43,23 @@ def check_table(table, law: ScalingLaw) -> tuple[str, ...]:
                 f"value{'s' * (len(values) > 1)} ({', '.join(f'{x:g}' for x in values)}), "
                 f"at least {DISTINCT} are needed"
             )
+    _check_shapes(table, law)
     _check_shift(table, law)
     return _warnings(table, law)
+
+
+def _check_shapes(table, law: ScalingLaw) -> None:
+    """The terms without data, the constant and the shifts make one number for each shape."""
+    sized = [v for v in law.variables if v != "D"]
+    static = [t for t in law.terms if all(v != "D" for v, _ in t.exponents)]
+    inside = {n for t in static for n in (t.coefficient, *(e for _, e in t.exponents))}
+    needed = len({n for n in (*inside, law.constant, *law.shifts) if n and isinstance(n, str)})
+    shapes = len(set(zip(*(np.asarray(table[v], float).tolist() for v in sized), strict=True)))
+    if sized and shapes < needed:
+        raise InputError(
+            f"law {law.name} cannot be identified: {shapes} distinct shapes ({', '.join(sized)}) "
+            f"for {needed} parameters that depend on size alone"
+        )
 
 
 def identifiable(table, laws) -> tuple[list[str], str]:
@@ -100,13 +122,20 @@ def describe_data(table) -> dict[str, float]:
     }
 
 
-def outliers(result, threshold: float = 4.0):
+def outliers(result, threshold: float = OUTLYING):
     """Rows whose log residual is beyond `threshold` robust standard deviations, worst first.
 
-    They are reported, never dropped. The scale is 1.4826 times the median absolute residual.
+    They are reported, never dropped. The scale is 1.4826 times the median absolute residual, at
+    least 1e-7: below that only rounding is left.
+
+    Returns
+    -------
+    DataFrame
+        Rows of the fit's table with `residual` (log of observed over predicted loss) and
+        `deviations` (in units of the scale).
     """
     r = result.residuals
-    scale = 1.4826 * np.median(np.abs(r - np.median(r)))
+    scale = max(1.4826 * float(np.median(np.abs(r - np.median(r)))), 1e-7)
     far = np.flatnonzero(np.abs(r) > threshold * scale)
     order = far[np.argsort(-np.abs(r[far]))]
     return result.table.iloc[order].assign(residual=r[order], deviations=r[order] / scale)

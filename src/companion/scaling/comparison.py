@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,15 @@ from companion.scaling.profile import profile, with_profile
 from companion.scaling.resampling import refit
 from companion.scaling.result import FitResult
 from companion.statistics.intervals import Interval, clustered_mean
+
+
+class Test(NamedTuple):
+    """A test: its statistic, degrees of freedom, p-value, and whether every fit in it converged."""
+
+    statistic: float
+    dof: int
+    p: float
+    converged: bool
 
 
 def compare(table, laws: Sequence[str], *, drop: int = 0, largest: float = 0.2):
@@ -39,7 +49,8 @@ def compare(table, laws: Sequence[str], *, drop: int = 0, largest: float = 0.2):
     DataFrame
         Indexed by law: `parameters`, `rmse` (of log loss), `aic`, `bic` (both relative to the
         best), `cv_shape` and `cv_largest` (root mean squared log error on held-out shapes and
-        largest models), `converged`.
+        largest models; NaN where the smaller models cannot identify the law), `failed`
+        (held-out refits that did not converge), `converged`.
 
     Notes
     -----
@@ -47,24 +58,30 @@ def compare(table, laws: Sequence[str], *, drop: int = 0, largest: float = 0.2):
     """
     import pandas as pd
 
-    results = [fit(table, law, drop=drop) for law in laws]
-    rows = [
-        {
-            "law": r.law.name,
-            "parameters": len(r.params),
-            "rmse": math.sqrt(r.objective),
-            "aic": criterion(r, 2.0),
-            "bic": criterion(r, math.log(r.n)),
-            "cv_shape": held_out_shapes(r),
-            "cv_largest": held_out_largest(r, largest),
-            "converged": r.converged,
-        }
-        for r in results
-    ]
+    rows = [_scores(fit(table, law, drop=drop), largest) for law in laws]
     frame = pd.DataFrame(rows).set_index("law")
     for name in ("aic", "bic"):
         frame[name] -= frame[name].min()
     return frame
+
+
+def _scores(result: FitResult, largest: float) -> dict:
+    by_shape, failed = shape_errors(result)
+    try:
+        beyond, converged = largest_errors(result, largest)
+    except InputError:
+        beyond, converged = np.array([math.nan]), True
+    return {
+        "law": result.law.name,
+        "parameters": len(result.params),
+        "rmse": math.sqrt(np.mean(result.residuals**2)),
+        "aic": criterion(result, 2.0),
+        "bic": criterion(result, math.log(result.n)),
+        "cv_shape": float(np.sqrt(np.mean(by_shape**2))),
+        "cv_largest": float(np.sqrt(np.mean(beyond**2))),
+        "failed": failed + (not converged),
+        "converged": result.converged,
+    }
 
 
 def criterion(result: FitResult, price: float) -> float:
@@ -74,12 +91,12 @@ def criterion(result: FitResult, price: float) -> float:
     return deviance + price * (len(result.params) + 1)
 
 
-def likelihood_ratio(small: FitResult, large: FitResult) -> tuple[float, int, float]:
+def likelihood_ratio(small: FitResult, large: FitResult) -> Test:
     """Likelihood ratio test of nested laws on the same rows.
 
     Returns
     -------
-    statistic, degrees of freedom, p : float, int, float
+    Test
         Chi-squared approximation; too eager where rows of a shape share errors.
 
     Raises
@@ -93,56 +110,85 @@ def likelihood_ratio(small: FitResult, large: FitResult) -> tuple[float, int, fl
     if dof < 1 or small.n != large.n or not np.array_equal(small.y, large.y):
         raise InputError("a likelihood ratio needs nested laws on the same rows")
     statistic = max(criterion(small, 0.0) - criterion(large, 0.0), 0.0)
-    return statistic, dof, float(chdtrc(dof, statistic))
+    p = float(chdtrc(dof, statistic))
+    return Test(statistic, dof, p, small.converged and large.converged)
 
 
-def test_value(result: FitResult, name: str, value: float) -> tuple[float, float]:
-    """F test of one parameter's value, from its profile: the statistic and p."""
+def test_value(result: FitResult, name: str, value: float) -> Test:
+    """F test of one parameter's value, from its profile; `dof` is that of the residuals.
+
+    Raises
+    ------
+    InputError
+        If there is no such parameter.
+    """
     from scipy.special import fdtrc
 
     curve = profile(result, name, [value])
     dof = result.n - int(result.free.sum())
     statistic = max(float(curve.deviance[0]), 0.0)
-    return statistic, float(fdtrc(1, dof, statistic))
+    p = float(fdtrc(1, dof, statistic))
+    return Test(statistic, dof, p, result.converged and bool(curve.converged[0]))
 
 
-def held_out_shapes(result: FitResult) -> float:
-    """Root mean squared log error on each shape, predicted from all the others."""
-    return float(np.sqrt(np.mean(shape_errors(result) ** 2)))
+def shape_errors(result: FitResult) -> tuple[np.ndarray, int]:
+    """Log error of each row, its whole shape left out of the fit that predicts it.
 
-
-def shape_errors(result: FitResult) -> np.ndarray:
-    """Log error of each row, its whole shape left out of the fit that predicts it, shape (n,)."""
+    Returns
+    -------
+    errors : ndarray, shape (n,)
+        Log of the observed loss minus log of the predicted one.
+    failed : int
+        Refits that did not converge; the errors are then those where they stopped.
+    """
     groups = result.clusters
     labels = np.unique(groups)
     keep = np.array([groups != label for label in labels])
     found = refit(result.design, result.y, keep.astype(float), result.theta, delta=result.delta)
     errors = result.y - result.design.evaluate(found.theta)[0]
-    return errors[np.searchsorted(labels, groups), np.arange(result.n)]
+    own = errors[np.searchsorted(labels, groups), np.arange(result.n)]
+    return own, int((~found.converged).sum())
 
 
 def held_out_difference(a: FitResult, b: FitResult) -> Interval:
     """Mean squared held-out log error of `a` minus that of `b`, with shapes as clusters.
 
-    In units of `b`'s own: 0.1 says that a's error is 10 % larger. Both must fit the same rows.
+    In units of `b`'s own: 0.1 says that a's error is 10 % larger.
+
+    Raises
+    ------
+    InputError
+        If the two do not fit the same rows.
     """
     if not np.array_equal(a.y, b.y):
         raise InputError("held-out errors of two laws need the same rows")
-    errors_a, errors_b = shape_errors(a) ** 2, shape_errors(b) ** 2
+    errors_a, errors_b = (shape_errors(result)[0] ** 2 for result in (a, b))
     return clustered_mean((errors_a - errors_b) / errors_b.mean(), a.clusters)
 
 
-def held_out_largest(result: FitResult, share: float = 0.2) -> float:
-    """Root mean squared log error on the largest models, predicted from the smaller ones.
+def largest_errors(result: FitResult, share: float = 0.2) -> tuple[np.ndarray, bool]:
+    """Log errors on the largest models, predicted from the smaller ones.
 
     Size is m² ell, whether or not the law uses it; whole shapes are held out.
+
+    Returns
+    -------
+    errors : ndarray
+        One for each row whose size is in the highest `share`.
+    converged : bool
+        Whether the fit to the others converged.
+
+    Raises
+    ------
+    InputError
+        If the smaller models cannot identify the law.
     """
     size = np.asarray(result.table["m"]) ** 2 * np.asarray(result.table["ell"])
     small = size < np.quantile(size, 1 - share)
     trained = fit(result.table[small], result.law, delta=result.delta)
     rest = result.table[~small]
     errors = np.log(np.asarray(rest["loss"])) - np.log(trained.predict(rest))
-    return float(np.sqrt(np.mean(errors**2)))
+    return errors, trained.converged
 
 
 def drop_sweep(table, law, drops: Sequence[int], name: str):

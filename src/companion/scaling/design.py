@@ -85,7 +85,8 @@ class Design:
             J[:, coefficient] = phi
             value = theta[:, coefficient, None] * phi
             total += value
-            self._exponent_columns(J, term, value, logs, theta)
+            for i, slope in self._slopes(term, logs, theta)[0]:
+                J[:, i] += value * slope
         if self.law.constant:
             J[:, self.index(self.law.constant)] = 1.0
             total += theta[:, self.index(self.law.constant), None]
@@ -99,39 +100,44 @@ class Design:
         J[:, self._power] = log_total
         return s * log_total, J
 
-    def _exponent_columns(self, J, term, value, logs, theta) -> None:
+    def _slopes(self, term, logs, theta: np.ndarray):
+        """First and second derivatives of ln phi by exponents and shifts, as (i, u), (i, j, u)."""
+        first, second = [], []
         for v, e in term.exponents:
             if isinstance(e, str):
-                J[:, self.index(e)] -= value * logs[v]
+                first.append((self.index(e), -logs[v]))
             if v in self._shift:
-                base = np.exp(logs[v] + self.log_reference[v])
+                shift = self._shift[v]
+                inverse = np.exp(-logs[v] - self.log_reference[v])
                 alpha = theta[:, self.index(e), None] if isinstance(e, str) else e
-                J[:, self._shift[v]] += value * alpha / base
+                first.append((shift, alpha * inverse))
+                second.append((shift, shift, alpha * inverse**2))
+                if isinstance(e, str):
+                    second += [(self.index(e), shift, inverse), (shift, self.index(e), inverse)]
+        return first, second
 
     def curvature(self, theta: np.ndarray, J: np.ndarray, pull: np.ndarray) -> np.ndarray:
         r"""Sum over rows of pull times the Hessian of log loss, shape (B, p, p).
 
-        From the Jacobian alone: with S the sum of terms,
-        :math:`\nabla^2 \ln S = \nabla^2 S / S - \nabla \ln S \nabla \ln S^T`. Second derivatives
-        by a fitted shift are left out; the solver then converges linearly, not quadratically.
+        From the Jacobian: with S the sum of terms,
+        :math:`\nabla^2 \ln S = \nabla^2 S / S - \nabla \ln S \nabla \ln S^T`.
         """
         B, p, _ = J.shape
         s = 1.0 if self._power is None else theta[:, self._power, None]
+        logs = {v: self._log_of(v, theta) for v in self.columns}
         C = np.zeros((B, p, p))
         for term in self.law.terms:
             row = self.index(term.coefficient)
             base = pull * J[:, row]
-            free = [
-                (self.index(e), self._log_of(v, theta))
-                for v, e in term.exponents
-                if isinstance(e, str)
-            ]
-            for i, log_i in free:
-                cross = -(base * log_i).sum(1)
+            first, second = self._slopes(term, logs, theta)
+            for i, slope_i in first:
+                cross = (base * slope_i).sum(1)
                 C[:, row, i] += cross
                 C[:, i, row] += cross
-                for j, log_j in free:
-                    C[:, i, j] += theta[:, row] * (base * log_i * log_j).sum(1)
+                for j, slope_j in first:
+                    C[:, i, j] += theta[:, row] * (base * slope_i * slope_j).sum(1)
+            for i, j, slope in second:
+                C[:, i, j] += theta[:, row] * (base * slope).sum(1)
         if self._power is None:
             return C - (J * pull[:, None]) @ J.transpose(0, 2, 1)
         rest = J / s[:, None]

@@ -133,9 +133,10 @@ def preference(frame) -> str:
     best = [
         f"{label} favour{'' if column > 'c' else 's'} {frame[column].idxmin()}"
         for column, label in names.items()
+        if frame[column].notna().any()
     ]
-    failed = list(frame.index[~frame["converged"]])
-    note = f" Not converged: {', '.join(failed)}." if failed else ""
+    failed = list(frame.index[~frame["converged"] | (frame["failed"] > 0)])
+    note = f" Fits or held-out refits did not all converge: {', '.join(failed)}." if failed else ""
     return f"{', '.join(best)}.{note}"
 
 

@@ -181,7 +181,7 @@ def _spread(result: FitResult, refits, at, base=None) -> Interval:
 
 
 def _warnings(result: FitResult, at, draws: Draws) -> tuple[str, ...]:
-    table, found = result.table, []
+    table, found = result.table, [] if result.converged else ["the fit did not converge"]
     for name, value in {**at, "m/ell": at["m"] / at["ell"]}.items():
         seen = table["m"] / table["ell"] if name == "m/ell" else table.get(name)
         if seen is not None and not np.min(seen) <= value <= np.max(seen):

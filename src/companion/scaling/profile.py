@@ -7,7 +7,7 @@ of (1, n - p) degrees of freedom; for Huber's loss the robust ratio test scales 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -110,7 +110,8 @@ def with_profile(result: FitResult, names: tuple[str, ...] = ()) -> FitResult:
     """Add profile intervals of `names` (by default all that are neither fixed nor 0) as "profile".
 
     A side on which the deviance never reaches the threshold is open: it ends at the bound of the
-    parameter, infinite where there is none.
+    parameter, infinite where there is none. Ends whose refit did not converge are counted in
+    `failures` and warned of.
     """
     names = names or tuple(n for n in result.params if not _settled(result, n))
     sides = [(name, sign) for name in names for sign in (-1.0, 1.0)]
@@ -121,7 +122,25 @@ def with_profile(result: FitResult, names: tuple[str, ...] = ()) -> FitResult:
         )
         for name in names
     }
+    failed = _unconverged(result, [s for s in sides if math.isfinite(ends[s])], ends)
+    note = (f"{failed} of {len(sides)} ends of profile did not converge",) if failed else ()
+    result = replace(
+        result,
+        failures={**result.failures, "profile": failed},
+        warnings=(*result.warnings, *note),
+    )
     return add(result, "profile", dict.fromkeys(result.params, math.nan), found)
+
+
+def _unconverged(result: FitResult, sides, ends) -> int:
+    """How many refits at the given ends did not converge."""
+    failed = 0
+    for kind in (True, False):
+        chosen = [side for side in sides if _is_coefficient(result, side[0]) == kind]
+        if chosen:
+            values = np.array([[ends[side]] for side in chosen])
+            failed += int((~_held(result, [(name,) for name, _ in chosen], values)[2]).sum())
+    return failed
 
 
 def _settled(result: FitResult, name: str) -> bool:
