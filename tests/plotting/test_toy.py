@@ -1,5 +1,7 @@
 """Figures of the toy experiments draw what they say, on the axes they are given."""
 
+import json
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -84,13 +86,19 @@ def test_midpoint_gain_is_the_ratio_of_losses(result, ax):
     assert ax.get_lines()[0].get_xdata().tolist() == [2, 4]
 
 
-def test_variants_show_their_exponents(ax):
+@pytest.fixture
+def compared():
     ell = np.array([1.0, 2.0, 4.0])
     loss = np.stack([ell**-1.0, ell**-1.5])[:, None, None, None] * np.ones((1, 1, 2, 1, 1))
     dims = ("block", "rate", "teacher", "seed", "depth")
     coords = {"block": ["euler", "depth_attention"], "rate": [1.0], "depth": ell.astype(int)}
     coords |= {"rho": ("teacher", [0.0, 0.0])}
-    figures.variants(xr.Dataset({"loss": (dims, loss)}, coords=coords), ax)
+    attrs = {"specification": json.dumps(Specification("drawn").to_dict())}
+    return xr.Dataset({"loss": (dims, loss)}, coords=coords, attrs=attrs)
+
+
+def test_variants_show_their_exponents(compared, ax):
+    figures.variants(compared, ax)
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == [r"euler: $\alpha$ = 1.00", r"depth attention: $\alpha$ = 1.50"]
 
@@ -109,12 +117,21 @@ def test_predictions_have_their_slopes_and_leave_the_view(result, ax):
 def test_live_beside_stored_or_beside_its_command(result, tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_RESULTS", str(tmp_path))
     absent = report.Stored("large.nc", "companion toy large")
-    left, right = figures.beside(figures.loss_by_depth, result, absent)
+    left, right = figures.beside(figures.loss_by_depth, [result], [absent])
     assert left.get_lines()
     assert "companion toy" in right.texts[0].get_text()
     save(result, tmp_path / "large.nc")
     there = report.Stored("large.nc", "companion toy large")
-    left, right = figures.beside(figures.loss_by_depth, result, there)
+    left, right = figures.beside(figures.loss_by_depth, [result], [there])
     assert len(right.get_lines()) == len(left.get_lines())
     assert [axes.get_title() for axes in (left, right)] == ["this run", "stored larger run"]
     plt.close("all")
+
+
+def test_gains_of_variants_are_drawn_for_each_target(compared, ax):
+    parity = compared.assign_attrs(specification=json.dumps({"teacher": "parity", "rho": [0.0]}))
+    figures.variant_gains(compared, parity, ax=ax)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["depth attention"]
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names == ["independent teacher", "running products"]
+    assert ax.get_lines()[0].get_xdata()[0] == pytest.approx(0.5)

@@ -7,7 +7,8 @@ returns the Axes. Bars and bands are 95 % intervals over teachers and seeds unle
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -90,22 +91,21 @@ def predictions(result: xr.Dataset, ax: Axes, *, tau: float | None = None) -> Ax
 
 
 def beside(
-    draw: Callable[[xr.Dataset, Axes], Axes], live: xr.Dataset, stored: report.Stored
+    draw: Callable[..., Axes], live: Sequence[xr.Dataset], stored: Sequence[report.Stored]
 ) -> list[Axes]:
-    """The same figure of the live run, left, and of a stored larger one, right.
+    """`draw(*results, ax=ax)` for the live run, left, and for stored larger ones, right.
 
-    Where there is no stored run yet the right half says so, with the command that makes it.
+    Where a stored run is absent the right half says so, with the command that makes it.
     """
     _, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    draw(live, left).set_title("this run")
+    draw(*live, ax=left).set_title("this run")
     right.set_title("stored larger run")
-    if stored.result is None:
-        import textwrap
-
+    absent = [run.origin() for run in stored if run.result is None]
+    if absent:
         right.set_axis_off()
-        right.text(0.5, 0.5, textwrap.fill(stored.origin(), 40), ha="center", va="center")
+        right.text(0.5, 0.5, textwrap.fill(absent[0], 40), ha="center", va="center")
     else:
-        draw(stored.result, right)
+        draw(*(run.result for run in stored), ax=right)
     return [left, right]
 
 
@@ -222,8 +222,9 @@ def local_slopes(results: dict[str, xr.Dataset], ax: Axes | None = None) -> Axes
             label = name or teacher_name(rho)
             style = {"marker": MARKERS[index % 6], "color": _colour(index)}
             ax.semilogx(mean["depth"], mean, label=label, **style)
-            _plain_ticks(ax, mean["depth"].values)
             index += 1
+    depths = {int(ell) for result in results.values() for ell in result["depth"].values}
+    _plain_ticks(ax, np.array(sorted(depths)))
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel(r"local slope $-d\ln L / d\ln\ell$")
@@ -299,5 +300,29 @@ def variants(compared: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel("test loss at the best learning rate")
     _plain_ticks(ax, loss["depth"].values)
+    ax.legend()
+    return ax
+
+
+def variant_gains(*compared: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Depth exponent of each variant minus that of the plain block, one colour for each target.
+
+    Bars are simultaneous 95 % intervals over teachers and seeds, see `comparison.gains`.
+    """
+    ax = ax or plt.gca()
+    rows: dict[str, int] = {}
+    for i, one in enumerate(compared):
+        spec = json.loads(one.attrs["specification"])
+        name = "running products" if spec["teacher"] == "parity" else teacher_name(spec["rho"][0])
+        found = comparison.gains(one)
+        places = [rows.setdefault(block, len(rows)) + 0.2 * i for block in found]
+        middle, low, high = np.array([list(gain) for gain in found.values()]).T
+        style = {"fmt": MARKERS[i % 6], "color": _colour(i), "capsize": 3}
+        ax.errorbar(middle, places, xerr=[middle - low, high - middle], label=name, **style)
+    ax.set_yticks(range(len(rows)), [block.replace("_", " ") for block in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.axvline(0, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set_xlabel("depth exponent, variant minus plain block")
+    ax.set_ylabel("residual connection")
     ax.legend()
     return ax

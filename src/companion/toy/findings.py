@@ -24,12 +24,13 @@ def scope(result: xr.Dataset) -> dict[str, str]:
     """What a verdict holds for: sizes of students and teachers, and of training."""
     spec = json.loads(result.attrs["specification"])
     kind = "blocks for each rho" if spec["teacher"] == "residual" else "links in each chain"
+    head = "no head" if spec["head"] == "none" else f"{spec['head']} head"
     seeds = f", {spec['seeds']} students of each" if spec["seeds"] > 1 else ""
     return {
         "specification": spec["name"],
         "students": f"width {spec['width']}, depths {', '.join(map(str, spec['depths']))}",
         "teachers": f"{spec['teachers']} of {spec['teacher_depth']} {kind}{seeds}",
-        "training": f"{spec['steps']} steps of {spec['batch']} samples, {spec['head']} head",
+        "training": f"{spec['steps']} steps of {spec['batch']} samples, {head}",
     }
 
 
