@@ -44,6 +44,27 @@ def test_parts_leave_the_term_and_its_residual(result):
     assert [ax.get_xscale() for ax in axes] == ["log"] * 3
 
 
+@pytest.mark.parametrize("law", ["chinchilla", "multiplicative", "depth-data", "kaplan"])
+def test_parts_of_every_kind_of_law(result, law):
+    fitted = scaling.fit(result.table, law)
+    axes = figures.parts(fitted)
+    assert len(axes) == len(fitted.law.variables)
+    offsets = np.asarray(axes[-1].collections[0].get_offsets())
+    drawn = dict(zip(*axes[-1].lines[0].get_data(), strict=True))
+    power = 1 / fitted.params[fitted.law.power] if fitted.law.power else 1.0
+    whole = {
+        x: loss**power
+        for x, loss in zip(fitted.table["D"], fitted.predict(fitted.table), strict=True)
+    }
+    assert all(0 < drawn[x] < whole[x] for x in offsets[:, 0])
+
+
+def test_profiles_mark_what_did_not_converge(result):
+    curve = scaling.profile(result, "alpha_ell", scaling.span(result, "alpha_ell", 7))
+    curve.converged[2] = False
+    assert figures.curve(curve).lines[1].get_xdata() == pytest.approx([curve.values[0][2]])
+
+
 def test_intervals_have_a_line_for_each_method(result):
     result = scaling.quantify(result, np.random.default_rng(0), draws=30)
     ax = figures.intervals(result, "alpha_ell", expected=(0.8, 1.25))

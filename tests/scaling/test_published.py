@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from companion import scaling
-from companion.scaling import comparison, published, reenact
+from companion import scaling, tables
+from companion.scaling import comparison, findings, published, reenact
 from companion.scaling.uncertainty import jacobian_covariance
 
 
@@ -34,6 +34,28 @@ def test_adam_re_enacted_ends_where_the_paper_did(additive):
     early = reenact.exponents_at(path, (1_000, 10_000))
     assert abs(early[1_000] - 1) < 0.05
     assert abs(early[10_000] - 1) < 0.05
+
+
+def test_held_out_runs_see_their_starting_point(additive):
+    """Random rows and 1,000 steps: next to no spread of the exponent, and errors like any."""
+    frame = reenact.held_out(additive.table, np.random.default_rng(0), splits=4)
+    assert frame["converged"].all()
+    assert frame["alpha_stopped"].std() < 0.1 * frame["alpha_optimum"].std()
+    assert (frame["alpha_stopped"] - 1).abs().max() < 0.05
+    errors = frame[["error_stopped", "error_optimum"]].mean()
+    assert errors["error_stopped"] == pytest.approx(errors["error_optimum"], rel=0.2)
+    said = findings.held_out_reach(frame)
+    assert "4 random splits" in said
+    assert f"from {frame['alpha_stopped'].min():.3f} to" in said
+
+
+@pytest.mark.slow
+def test_shifted_adam_re_enacted_ends_where_the_paper_did(chinchilla):
+    """The published code subtracts two blocks before it does the same."""
+    table = tables.drop_highest(chinchilla, 40)
+    path = reenact.adam(table.assign(ell=table["ell"] - 2))
+    for name, theirs in published.PAPER_SHIFTED.items():
+        assert path.params[name][-1] == pytest.approx(theirs, rel=0.01), name
 
 
 def test_adams_gradient_is_right(additive):
@@ -95,9 +117,25 @@ def test_gemstones(gemstones, delta):
 
 def test_checks_agree_with_the_published(data_folder):
     frame = published.checks()
-    assert len(frame) == 17
+    assert len(frame) == 18
     assert frame["difference %"].abs().max() < 3
-    assert "never below ours" in published.check_sentence(frame)
+    off = frame.loc[~frame["digits"] & frame["fit"].str.startswith("Gem"), "quantity"]
+    assert set(off) == {"ln c_D", "alpha_D", "alpha_m"}
+    sentence = published.check_sentence(frame)
+    assert "Epoch AI: c_N, alpha_N, c_D, alpha_D, L_0 differ by up to 2.8 %" in sentence
+    assert "lies 0.047 % above our optimum" in sentence
+    assert sentence.count("flat that way") == 2
+    worse = frame.assign(**{"difference %": 1.0, "digits": False})
+    assert "our fit is the worse one" in published.check_sentence(worse)
+
+
+def test_epochs_standard_errors_are_a_bootstrap_of_rows(chinchilla):
+    """Theirs within 20 %, c_D being heavy-tailed; curvature alone gives about half of them."""
+    result = scaling.fit(chinchilla, "chinchilla", drop=5, delta=1e-3)
+    result = scaling.quantify(result, np.random.default_rng(0), methods=["bootstrap"], draws=400)
+    for name, theirs in published.EPOCH_STDERR.items():
+        assert result.stderr["bootstrap"][name] == pytest.approx(theirs, rel=0.2), name
+        assert result.stderr["jacobian"][name] < 0.7 * theirs, name
 
 
 def test_the_exponent_moves_with_the_cut(chinchilla):

@@ -28,24 +28,24 @@ BLUE, RED, GREEN, PINK = theme.FAMILY_PALETTE[:4]
 def part(result: FitResult, variable: str, ax=None):
     """One part of the loss: what the other fitted terms leave, against its variable.
 
-    The line is the fitted term. Rows that the other terms overshoot cannot be drawn on a log
-    axis; they are marked at the foot of the axes.
+    The line is the fitted term, dots where it depends on other variables too. Under a law with an
+    outer power s the parts are those of loss^(1/s). Rows that the other terms overshoot cannot be
+    drawn on a log axis; they are marked at the foot of the axes.
     """
     ax = ax or plt.gca()
     params, law, table = result.params, result.law, result.table
-    own = dict(params) | {t.coefficient: 0.0 for t in law.terms if not _has(t, variable)}
-    term = law.predict(own, table) - params[law.constant]
-    left = np.asarray(table["loss"]) - result.predict(table) + term
+    terms = [t for t in law.terms if _has(t, variable)]
+    rest = {name: 0.0 for name in law.coefficients if name not in {t.coefficient for t in terms}}
+    power = 1 / params[law.power] if law.power else 1.0
+    term = law.predict(dict(params) | rest, table) ** power
+    left = np.asarray(table["loss"]) ** power - result.predict(table) ** power + term
     x, seen = np.asarray(table[variable]), left > 0
     ax.scatter(x[seen], left[seen], s=12, alpha=0.5, color=BLUE, linewidths=0)
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel=LABELS[variable],
-        ylabel=f"loss due to ${_tex(variable)}$",
-    )
+    label = f"loss due to ${_tex(variable)}$" if power == 1 else f"part of ${_tex(variable)}$"
+    ax.set(xscale="log", yscale="log", xlabel=LABELS[variable], ylabel=label)
     order = np.argsort(x)
-    ax.plot(x[order], term[order], color=RED)
+    alone = all(len(t.exponents) == 1 for t in terms)
+    ax.plot(x[order], term[order], "-" if alone else ".", color=RED, markersize=3)
     _plain_ticks(ax)
     if not seen.all():
         foot = np.full((~seen).sum(), 0.02)
@@ -54,12 +54,13 @@ def part(result: FitResult, variable: str, ax=None):
 
 
 def parts(result: FitResult, axes=None):
-    """The three parts of the loss beside each other (the paper's figure 2f, redrawn)."""
+    """The parts of the loss by each variable of the law (the paper's figure 2f, redrawn)."""
+    variables = result.law.variables
     if axes is None:
-        _, axes = plt.subplots(1, 3, figsize=(10, 3.2))
-    for ax, variable in zip(axes, ("m", "ell", "D"), strict=True):
+        _, axes = plt.subplots(1, len(variables), figsize=(10, 3.2), squeeze=False)
+    for ax, variable in zip(np.ravel(axes), variables, strict=True):
         part(result, variable, ax)
-    return axes
+    return np.ravel(axes)
 
 
 def _plain_ticks(ax) -> None:
@@ -117,9 +118,11 @@ def _band(ax, expected) -> None:
 
 
 def curve(found: Profile, ax=None):
-    """Deviance along one held parameter, with the 95 % threshold."""
+    """Deviance along one held parameter, with the 95 % threshold; crosses did not converge."""
     ax = ax or plt.gca()
     ax.plot(found.values[0], found.deviance, color=BLUE)
+    lost = ~found.converged
+    ax.plot(found.values[0][lost], found.deviance[lost], "x", color=RED)
     ax.axhline(found.level95, color=theme.INK, linestyle=":", linewidth=1)
     ax.set(xlabel=LABELS.get(found.names[0], found.names[0]), ylabel="deviance")
     top = min(5 * found.level95, float(np.max(found.deviance)) * 1.05)
@@ -129,12 +132,17 @@ def curve(found: Profile, ax=None):
 
 
 def contours(found: Profile, ax=None, best=None):
-    """Deviance over two held parameters: the joint 95 % region filled, half and twice it drawn."""
+    """Deviance over two held parameters: the joint 95 % region filled, half and twice it drawn.
+
+    Crosses mark refits that did not converge.
+    """
     ax = ax or plt.gca()
     x, y = found.values
     levels = np.array([0, 0.5, 1, 2]) * found.level95
     ax.contourf(x, y, found.deviance.T, levels=levels[[0, 2]], colors=[BLUE], alpha=0.3)
     ax.contour(x, y, found.deviance.T, levels=levels[1:], colors=[BLUE], linewidths=1)
+    lost = np.argwhere(~found.converged)
+    ax.plot(x[lost[:, 0]], y[lost[:, 1]], "x", color=RED)
     if best is not None:
         ax.plot(best[found.names[0]], best[found.names[1]], "o", color=RED)
     ax.set(xlabel=LABELS[found.names[0]], ylabel=LABELS[found.names[1]])

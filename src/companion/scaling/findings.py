@@ -85,6 +85,27 @@ def depth_verdict(result: FitResult) -> str:
     )
 
 
+def held_out_reach(frame) -> str:
+    """What held-out runs stopped early could see of the depth exponent, from `reenact.held_out`."""
+    better = int((frame["error_optimum"] < frame["error_stopped"]).sum())
+    low, high = frame.min(), frame.max()
+    return (
+        f"Over {len(frame)} random splits the depth exponent was stopped at values from "
+        f"{low['alpha_stopped']:.3f} to {high['alpha_stopped']:.3f}, while the optima of the same "
+        f"rows lie from {low['alpha_optimum']:.2f} to {high['alpha_optimum']:.2f}. On the rows "
+        f"held out the mean error is {frame['error_stopped'].mean():.5f} where it was stopped and "
+        f"{frame['error_optimum'].mean():.5f} at the optimum, which predicts better in {better} of "
+        f"{len(frame)} splits."
+    )
+
+
+def warned(result: FitResult) -> str:
+    """The warnings of a fit in a sentence."""
+    if not result.warnings:
+        return "The fit gives no warnings."
+    return f"Warnings of the fit: {'; '.join(result.warnings)}."
+
+
 def robust_depth(frame, name: str) -> Claim:
     """That the depth exponent does not depend on how many of the highest losses are left out."""
     spread = Measurement(

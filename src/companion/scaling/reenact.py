@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from companion.runtime import InputError
+from companion.scaling.fitting import fit
 from companion.scaling.published import PAPER_UNITS, to_plain
 from companion.statistics.intervals import resample
 
@@ -113,3 +114,55 @@ def bootstrap(
     counts = resample(len(table), draws, generator)
     ends = [adam(table, steps=steps, every=steps, weights=w).params for w in counts]
     return {name: np.array([end[name][-1] for end in ends]) for name in ends[0]}
+
+
+def held_out(
+    table, generator: np.random.Generator, *, splits: int = 10, steps: int = 1_000, share=0.2
+):
+    """The published held-out runs: rows split at random, Adam stopped early on the larger part.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns m, ell, D, loss.
+    generator : numpy.random.Generator
+        For the splits.
+    splits, steps : int
+        10 splits of 1,000 steps as published.
+    share : float
+        Share of the rows held out.
+
+    Returns
+    -------
+    DataFrame
+        One row for each split: `alpha_stopped`, `error_stopped` (root mean squared log error on
+        the held-out rows where Adam was stopped), `alpha_optimum`, `error_optimum` (refitted to
+        the optimum of the same rows), `converged`.
+
+    Raises
+    ------
+    InputError
+        If the larger part cannot identify the law.
+    """
+    import pandas as pd
+
+    held = int(share * len(table))
+    parts = [np.split(generator.permutation(len(table)), [held]) for _ in range(splits)]
+    return pd.DataFrame([_split(table.iloc[kept], table.iloc[out], steps) for out, kept in parts])
+
+
+def _split(kept, out, steps: int) -> dict:
+    path, best = adam(kept, steps=steps, every=steps), fit(kept)
+    stopped = {name: values[-1] for name, values in path.params.items()}
+    errors = [
+        np.log(np.asarray(out["loss"]) / best.law.predict(params, out))
+        for params in (stopped, best.params)
+    ]
+    rmse = [float(np.sqrt(np.mean(e**2))) for e in errors]
+    return {
+        "alpha_stopped": float(stopped["alpha_ell"]),
+        "error_stopped": rmse[0],
+        "alpha_optimum": best.params["alpha_ell"],
+        "error_optimum": rmse[1],
+        "converged": best.converged,
+    }
