@@ -235,7 +235,8 @@ def path_source(name: str, path: Path) -> Source:
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     if not files:
         raise InputError(f"corpus folder {name!r} has no files")
-    return Source(name, lambda: (d for file in files for d in _file_documents(file)))
+    facts = {"files": len(files), "bytes": sum(file.stat().st_size for file in files)}
+    return Source(name, lambda: (d for file in files for d in _file_documents(file)), facts)
 
 
 def _file_documents(file: Path) -> Iterator[Document]:

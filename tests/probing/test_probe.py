@@ -16,7 +16,7 @@ import xarray as xr
 from companion import probing
 from companion.corpus import Block
 from companion.models import load_model
-from companion.probing import run as running
+from companion.probing import checkpoint
 from companion.probing.dataset import to_state
 from companion.probing.lens import reduce_logits
 from companion.runtime import Runtime
@@ -118,19 +118,22 @@ def test_documents_are_clusters(llama, draw):
     assert result.attrs["corpus_name"] == "made up"
 
 
-def test_a_killed_run_resumes_to_the_identical_result(llama, tmp_path, one_thread):
+def test_a_run_killed_twice_resumes_to_the_identical_result(llama, tmp_path, one_thread):
+    """Killed between batches, and then, where it does nothing else, in the middle of writing."""
     llama.net.save_pretrained(tmp_path / "model")
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)])
     partial = tmp_path / "killed.partial.nc"
-    while not partial.exists() and process.poll() is None:
-        time.sleep(0.02)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    done = [0]
+    for pause in ("0.2", "0.0"):
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), pause])
+        while reached(partial) <= done[-1] + 2 and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done.append(reached(partial))
     assert not (tmp_path / "killed.nc").exists()
-    assert 0 < probing.open(partial).attrs["next_block"] < 40
+    assert 0 < done[1] < done[2] < 400
     model = load_model(str(tmp_path / "model"), Runtime.choose("cpu"))
-    tokens = torch.arange(640).reshape(40, 16) % 96
+    tokens = torch.arange(6400).reshape(400, 16) % 96
     resumed = probing.probe(model, tokens, out=tmp_path / "killed.nc", resume=True)
     whole = probing.probe(model, tokens, batch_size=1)
     for dataset in (resumed, whole):
@@ -139,19 +142,24 @@ def test_a_killed_run_resumes_to_the_identical_result(llama, tmp_path, one_threa
     assert not partial.exists()
 
 
+def reached(partial):
+    return int(probing.open(partial).attrs["next_block"]) if partial.exists() else 0
+
+
 KILLED = """
 import sys, time, torch
 from companion import probing
 from companion.models import load_model
-from companion.probing import run
+from companion.probing import checkpoint
 from companion.runtime import Runtime
 
 torch.set_num_threads(1)
-run.CHECKPOINT_SECONDS = 0.0
+checkpoint.SECONDS = 0.0
 model = load_model(sys.argv[1] + "/model", Runtime.choose("cpu"))
-tokens = torch.arange(640).reshape(40, 16) % 96
-slow = lambda done, total: time.sleep(0.3)
-probing.probe(model, tokens, out=sys.argv[1] + "/killed.nc", batch_size=1, progress=slow)
+tokens = torch.arange(6400).reshape(400, 16) % 96
+slow = lambda done, total: time.sleep(float(sys.argv[2]))
+out = sys.argv[1] + "/killed.nc"
+probing.probe(model, tokens, out=out, batch_size=1, progress=slow, resume=True)
 """
 
 
@@ -163,16 +171,9 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def test_resuming_with_other_parameters_is_refused(llama, draw, tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "CHECKPOINT_SECONDS", 0.0)
+def test_resuming_with_other_parameters_is_refused(llama, draw, tmp_path):
     tokens, out = draw(4, 16), tmp_path / "a.nc"
-
-    def stop(done, total):
-        if done > 16:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        probing.probe(llama, tokens, out=out, batch_size=1, progress=stop)
+    interrupt(llama, tokens, out)
     for changed in ({"lens_fraction": 0.5}, {"shard": "0/2"}, {"sink_ratio": 5.0}):
         with pytest.raises(ValueError, match=f"cannot resume .*: {next(iter(changed))} was"):
             probing.probe(llama, tokens, out=out, resume=True, **changed)
@@ -180,6 +181,42 @@ def test_resuming_with_other_parameters_is_refused(llama, draw, tmp_path, monkey
         probing.probe(llama, tokens + 1, out=out, resume=True)
     resumed = probing.probe(llama, tokens, out=out, resume=True)
     assert_equal_figures(resumed, probing.probe(llama, tokens, batch_size=1))
+
+
+def test_resuming_a_complete_run_does_no_work(llama, draw, tmp_path, monkeypatch):
+    tokens, out = draw(4, 16), tmp_path / "a.nc"
+    done = probing.probe(llama, tokens, out=out)
+    written = out.stat().st_mtime_ns
+    with monkeypatch.context() as patch:
+        patch.setattr(type(llama), "states", lambda *_: pytest.fail("the model was run"))
+        with pytest.warns(UserWarning, match=r"a\.nc' is complete: there is nothing to do"):
+            again = probing.probe(llama, tokens, out=out, resume=True)
+    xr.testing.assert_identical(again, done)
+    assert out.stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match=r"cannot resume .*: lens was last_block, now none"):
+        probing.probe(llama, tokens, out=out, resume=True, lens="none")
+    with pytest.raises(ValueError, match=r"cannot resume .*: shard was 0/1, now 0/2"):
+        probing.probe(llama, tokens, out=out, resume=True, shard="0/2")
+    assert probing.probe(llama, tokens, out=out, lens="none").attrs["lens"] == "none"
+
+
+def test_a_checkpoint_goes_before_an_older_result_of_other_parameters(llama, draw, tmp_path):
+    tokens, out = draw(4, 16), tmp_path / "a.nc"
+    probing.probe(llama, tokens, out=out, lens="none")
+    interrupt(llama, tokens, out)
+    resumed = probing.probe(llama, tokens, out=out, resume=True)
+    assert_equal_figures(resumed, probing.probe(llama, tokens, batch_size=1))
+
+
+def interrupt(model, tokens, out):
+    def stop(done, total):
+        if done > tokens.shape[1]:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "SECONDS", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            probing.probe(model, tokens, out=out, batch_size=1, progress=stop)
 
 
 def test_a_run_stops_itself_once_precise_enough(llama, draw):

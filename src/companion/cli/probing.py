@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,7 +79,7 @@ def probe(
     from companion import models, probing
 
     loaded = models.load_model(model, Runtime.choose(device, dtype, seed), device_map)
-    with _progress() as tell:
+    with _progress() as tell, _notices():
         result = probing.probe(
             loaded,
             corpus,
@@ -169,6 +170,15 @@ def _figures(result: xr.Dataset, out: Path) -> dict[str, Any]:
         "certificate": certificate,
         "layers": layers,
     }
+
+
+@contextlib.contextmanager
+def _notices() -> Iterator[None]:
+    """What the probe has to tell (a complete file, smaller batches), one plain line each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
+        yield
 
 
 @contextlib.contextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import xarray as xr
 from companion.models import Model, find_parts, load_model
 from companion.probing import dataset as files
 from companion.probing.certificate import certify
+from companion.probing.checkpoint import Checkpoint, identity
 from companion.probing.lens import reduce_logits
 from companion.probing.measure import path_values
 from companion.probing.noise import measure_noise
@@ -27,8 +26,6 @@ from companion.probing.state import CLUSTERS, Batch, State
 from companion.probing.sweep import Progress, Sweep
 from companion.runtime import InputError, Runtime, provenance
 from companion.statistics.streaming import cluster_of
-
-CHECKPOINT_SECONDS = 30.0
 
 
 def probe(
@@ -67,7 +64,8 @@ def probe(
     out : path, optional
         Where to write the result; a checkpoint lies beside it meanwhile.
     resume : bool
-        Go on from the checkpoint of a run with the same parameters.
+        Go on from the checkpoint of a run with the same parameters; a result that is complete is
+        returned as it is, with a warning that says so.
     progress : callable, optional
         Called with (tokens done, tokens in all or None).
     **settings
@@ -93,17 +91,19 @@ def probe(
     if isinstance(model, str):
         model = load_model(model, runtime or Runtime.choose())
     source = open_source(tokens, model, block_length, limit)
+    part = Shard.parse(shard)
+    kept = Checkpoint(out, identity(model, source, chosen), part)
+    if resume and (done := kept.finished()) is not None:
+        return done
     certificate = certify(model, model.runtime.seed)
-    under_way = _begin(model, source, chosen, Shard.parse(shard), batch_size, compile)
-    keep = _keeper(under_way, out)
+    under_way = _begin(model, source, chosen, part, batch_size, compile)
     with torch.no_grad():
-        if not (resume and _take_up(under_way, out)):
+        if not (resume and kept.take_up(under_way)):
             under_way.state = measure_noise(under_way, chosen.noise_batches)
-        under_way.run(progress, keep)
-    result = _result(under_way, certificate)
-    if out is not None:
-        files.save(result, out)
-        _partial(out).unlink(missing_ok=True)
+        under_way.run(progress, kept.write)
+    about = {"certificate": json.dumps(certificate), **kept.about}
+    result = files.to_dataset(under_way.state, _attributes(under_way) | about)
+    kept.finish(result)
     return result
 
 
@@ -121,86 +121,13 @@ def _begin(
     return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
 
 
-def _identity(sweep: Sweep) -> dict[str, Any]:
-    """What must agree for files to be merged or a run to be resumed."""
-    settings = asdict(sweep.settings)
-    return {
-        "model": sweep.model.name,
-        "weights": fingerprint(sweep.model),
-        "corpus": sweep.source.facts,
-        "dtype": _dtype(sweep.model),
-        "seed": sweep.model.runtime.seed,
-        **settings,
-    }
-
-
-def _dtype(model: Model) -> str:
-    return str(model.dtype).removeprefix("torch.")
-
-
-def fingerprint(model: Model) -> str:
-    """A hash of the configuration and of the first numbers of each weight: tells models apart."""
-    digest = hashlib.sha256()
-    for path, module in model.net.named_modules():
-        with model.present(module):
-            for name, weight in module.named_parameters(path, recurse=False):
-                head = weight.detach().flatten()[:8].float().cpu().numpy()
-                digest.update(f"{name} {tuple(weight.shape)}".encode() + head.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _partial(out: str | Path) -> Path:
-    """Where the checkpoint of a run lies."""
-    out = Path(out)
-    return out.with_name(f"{out.stem}.partial.nc")
-
-
-def _keeper(sweep: Sweep, out: str | Path | None) -> Callable[[Sweep], None]:
-    """Writes a checkpoint now and then: the state and the next block, in one atomic file."""
-    if out is None:
-        return lambda sweep: None
-    last = time.monotonic()
-    identity = json.dumps(_identity(sweep))
-
-    def keep(sweep: Sweep) -> None:
-        nonlocal last
-        if time.monotonic() - last >= CHECKPOINT_SECONDS:
-            cursor = {name: getattr(sweep, name) for name in CURSOR}
-            about = {"settings": identity, "shards": str(sweep.shard), **cursor}
-            files.save(files.state_dataset(sweep.state, about), _partial(out))
-            last = time.monotonic()
-
-    return keep
-
-
-CURSOR = ("next_block", "blocks", "tokens", "at_once")
-
-
-def _take_up(sweep: Sweep, out: str | Path | None) -> bool:
-    """Set a sweep to where its checkpoint was; False, and nothing done, where there is none."""
-    if out is None:
-        raise InputError("resume needs `out`: the checkpoint lies beside it")
-    if not _partial(out).exists():
-        return False
-    kept = files.open(_partial(out))
-    ours = _identity(sweep) | {"shard": str(sweep.shard)}
-    theirs = json.loads(kept.attrs["settings"]) | {"shard": kept.attrs["shards"]}
-    for key in ours:
-        if json.loads(json.dumps(ours[key])) != theirs.get(key):
-            raise InputError(
-                f"cannot resume {str(out)!r}: {key} was {theirs.get(key)}, now {ours[key]}"
-            )
-    sweep.state = files.to_state(kept, str(sweep.state.distribution.squares.device))
-    for name in CURSOR:
-        setattr(sweep, name, int(kept.attrs[name]))
-    return True
-
-
-def _result(sweep: Sweep, certificate: dict[str, Any]) -> xr.Dataset:
+def _attributes(sweep: Sweep) -> dict[str, Any]:
+    """What was measured on what, for the dataset."""
     model, settings = sweep.model, sweep.settings
     manifest = sweep.source.manifest()
+    placement = getattr(model.net, "hf_device_map", {"": model.device})
     stamp = provenance(model.runtime, asdict(settings) | {"shard": str(sweep.shard)})
-    attrs = {
+    return {
         "model": model.name,
         "m": model.m,
         "V": model.V,
@@ -209,15 +136,12 @@ def _result(sweep: Sweep, certificate: dict[str, Any]) -> xr.Dataset:
         "corpus_name": manifest["corpus"],
         "tokens": sweep.tokens,
         "blocks": sweep.blocks,
-        "dtype": _dtype(model),
+        "dtype": str(model.dtype).removeprefix("torch."),
         "device": model.runtime.device_name,
-        "certificate": json.dumps(certificate),
+        "device_map": json.dumps({part: str(where) for part, where in placement.items()}),
         "lens": settings.lens,
-        "settings": json.dumps(_identity(sweep)),
-        "shards": json.dumps([str(sweep.shard)]),
         "provenance": json.dumps([stamp]),
     }
-    return files.to_dataset(sweep.state, attrs)
 
 
 def summarise(

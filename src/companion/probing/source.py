@@ -97,8 +97,10 @@ def open_source(tokens: Any, model: Model, length: int | None, limit: int | None
         return _named(tokens, model, length, limit)
     if hasattr(tokens, "manifest"):
         total = tokens.tokens // tokens.length if getattr(tokens, "tokens", None) else None
-        name = getattr(getattr(tokens, "source", None), "name", "corpus")
-        facts = {"corpus": name, "length": tokens.length, "limit": tokens.tokens}
+        origin = getattr(tokens, "source", None)
+        facts = {"corpus": getattr(origin, "name", "corpus"), **getattr(origin, "facts", {})}
+        facts |= {"length": tokens.length, "limit": tokens.tokens}
+        facts["document_tokens"] = getattr(tokens, "document_tokens", None)
         return Source(tokens, tokens, facts, total)
     return _table(tokens, limit)
 
