@@ -4,6 +4,7 @@ import dataclasses
 
 import pandas as pd
 import pytest
+import torch
 
 from companion.ladder import suite
 from companion.ladder.ship import ship
@@ -38,6 +39,27 @@ def test_the_table_joins_several_grids(trained, grid, tmp_path, runtime):
     ship([trained, tmp_path / "wide"], tmp_path / "out", 32)
     table = pd.read_csv(tmp_path / "out" / "ladder.csv")
     assert table[["m", "ell", "D"]].values.tolist() == [[32, 2, 2048], [32, 2, 4096], [64, 1, 2048]]
+
+
+def test_kept_steps_ship_as_revisions_and_sweeps_as_a_table(grid, tmp_path, runtime, monkeypatch):
+    from companion import models
+    from companion.models import load
+
+    kept = dataclasses.replace(grid, depths=(2,), checkpoints=(0, 8))
+    swept = dataclasses.replace(grid, depths=(1,), tokens=(2048,), learning_rates=(1e-3, 4e-3))
+    suite.train(kept, tmp_path / "kept", runtime)
+    suite.train(swept, tmp_path / "swept", runtime)
+    names = ship([tmp_path / "kept"], tmp_path / "out", 32, 32, [tmp_path / "swept"])
+    assert names[:3] == ["ladder.csv", "ladder-trunk.csv", "ladder-sweep.csv"]
+    trunk = pd.read_csv(tmp_path / "out" / "ladder-trunk.csv")
+    assert trunk["D"].tolist() == [0, 8 * kept.step_tokens]
+    assert pd.read_csv(tmp_path / "out" / "ladder-sweep.csv")["learning_rate"].nunique() == 2
+    monkeypatch.setattr(load, "LADDER", tmp_path / "out" / "ladder")
+    early, late = (models.load_model(f"ladder:m32-ell2@step{n}", runtime) for n in (0, 8))
+    assert not torch.equal(early.net.lm_head.weight, late.net.lm_head.weight)
+    assert late.tokenizer is not None
+    card = (tmp_path / "out" / "ladder" / "m32-ell2" / "README.md").read_text()
+    assert f"| 8 | {8 * kept.step_tokens:,} | {trunk['loss'].iloc[-1]:.4f} |" in card
 
 
 def test_unfinished_grids_and_absent_widths_are_refused(trained, tmp_path):

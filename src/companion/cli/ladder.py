@@ -55,11 +55,13 @@ def ship(
     trained: Annotated[list[Path], typer.Argument(help="Folders of finished `ladder train`.")],
     out: Annotated[Path, typer.Option(help="Where the models and the table go.")],
     width: Annotated[int, typer.Option(help="Width m of the models to ship.")] = 128,
+    series: Annotated[int | None, typer.Option(help="Width m whose kept steps to ship.")] = None,
+    sweep: Annotated[list[Path] | None, typer.Option(help="Folder of a finished sweep.")] = None,
 ) -> None:
-    """Copy the first grid's models with their cards, and the table of all grids."""
+    """Copy the first grid's models with their cards, and the tables of all grids."""
     from companion.ladder.ship import ship as copy
 
-    for name in copy(trained, out, width):
+    for name in copy(trained, out, width, series, sweep or ()):
         print(name)
 
 

@@ -42,17 +42,46 @@ The loss of every step is in `loss.csv`.
 """
 
 
-def ship(trained: Sequence[str | Path], out: str | Path, width: int) -> list[str]:
-    """Copy the longest-trained models of `width` (first seed), their cards and the table to `out`.
+SERIES_CARD = """---
+license: mit
+language: code
+library_name: transformers
+---
+# m{m}-ell{ell}: checkpoints of one training
+
+A language model {m} channels wide and {ell} blocks deep at steps of its training, at constant
+learning rate after the warm-up: none is annealed. Of the same ladder as the finished models beside
+it: same text, same tokenizer. Load one as `ladder:m{m}-ell{ell}@step{last}`.
+
+{table}
+
+Held-out loss in nats/token, standard error by document. Trained on {device}, {dtype}, {time},
+commit {commit}. The loss of every step is in `loss.csv`.
+"""
+
+
+def ship(
+    trained: Sequence[str | Path],
+    out: str | Path,
+    width: int,
+    series: int | None = None,
+    sweeps: Sequence[str | Path] = (),
+) -> list[str]:
+    """Copy models of the first grid, their cards, and the tables of all grids to `out`.
 
     Parameters
     ----------
     trained : sequence of path
-        Folders of finished grids; the table has the rows of all, the models are of the first.
+        Folders of finished grids; the tables have the rows of all, the models are of the first.
     out : path
-        Gets `ladder.csv`, `ladder.json` (provenance of each grid) and `ladder/<model>/`.
+        Gets `ladder.csv` (annealed), `ladder-trunk.csv` (kept steps), `ladder-sweep.csv`,
+        `ladder.json` (provenance of each grid) and `ladder/<model>/`.
     width : int
-        m of the models.
+        m of the longest-trained models, which are shipped whole (first seed).
+    series : int, optional
+        m of the models whose kept steps are shipped (first seed).
+    sweeps : sequence of path
+        Folders of finished grids that vary the learning rate or the scale of the branches.
 
     Returns
     -------
@@ -62,28 +91,45 @@ def ship(trained: Sequence[str | Path], out: str | Path, width: int) -> list[str
     Raises
     ------
     InputError
-        If a folder holds no finished grid, or the first has no model of that width.
+        If a folder holds no finished grid, or the first has no model of a width asked for.
     """
     folders, out = [Path(folder) for folder in trained], Path(out)
     found = [_finished(folder) for folder in folders]
+    swept = [_finished(Path(folder)) for folder in sweeps]
     grid, stamp = found[0]
-    runs = [r for r in grid.runs() if r.m == width and r.seed == grid.seeds[0]]
-    if not runs:
-        raise InputError(f"width {width} is not in the grid: it has {list(grid.widths)}")
+    for asked in {width, series} - {None, *grid.widths}:
+        raise InputError(f"width {asked} is not in the grid: it has {list(grid.widths)}")
     out.mkdir(parents=True, exist_ok=True)
-    table = pd.concat([pd.read_csv(folder / "table.csv") for folder in folders])
-    table.sort_values(["m", "ell", "D"]).to_csv(out / "ladder.csv", index=False)
-    stamps = json.dumps([stamp for _, stamp in found], indent=1)
+    tables = _tables(folders, [Path(folder) for folder in sweeps])
+    for name, table in tables.items():
+        table.to_csv(out / name, index=False)
+    stamps = json.dumps([stamp for _, stamp in found + swept], indent=1)
     (out / "ladder.json").write_text(stamps + "\n", encoding="utf-8")
-    models = [_ship(folders[0], out, grid, stamp, run) for run in runs]
-    return ["ladder.csv", "ladder.json", *models]
+    first = [run for run in grid.runs() if run.seed == grid.seeds[0]]
+    models = [_ship(folders[0], out, grid, stamp, run) for run in first if run.m == width]
+    models += [_ship_series(folders[0], out, grid, stamp, run) for run in first if run.m == series]
+    return [*tables, "ladder.json", *models]
+
+
+def _tables(folders: Sequence[Path], sweeps: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    every, swept = _rows(folders), _rows(sweeps)
+    tables = {"ladder.csv": every[every["annealed"]], "ladder-trunk.csv": every[~every["annealed"]]}
+    tables |= {"ladder-sweep.csv": swept[swept["annealed"]]} if sweeps else {}
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def _rows(folders: Sequence[Path]) -> pd.DataFrame:
+    if not folders:
+        return pd.DataFrame({"annealed": []}, dtype=bool)
+    table = pd.concat([pd.read_csv(folder / "table.csv") for folder in folders])
+    return table.sort_values(["m", "ell", "D", "seed"])
 
 
 def _finished(trained: Path) -> tuple[Grid, dict[str, Any]]:
     try:
         grid = make_grid(json.loads((trained / "grid.json").read_text(encoding="utf-8")))
         stamp = json.loads((trained / "provenance.json").read_text(encoding="utf-8"))
-        rows = len(pd.read_csv(trained / "table.csv"))
+        rows = int(pd.read_csv(trained / "table.csv")["annealed"].sum())
     except OSError:
         raise InputError(f"{str(trained)!r} holds no trained grid") from None
     if rows < len(grid.runs()) * len(grid.tokens):
@@ -95,12 +141,43 @@ def _ship(trained: Path, out: Path, grid: Grid, stamp: dict[str, Any], run: Run)
     D, name = max(grid.tokens), f"m{run.m}-ell{run.ell}"
     source, target = trained / run.name, out / "ladder" / name
     shutil.copytree(source / f"D{D}", target, dirs_exist_ok=True)
+    row = json.loads((source / f"D{D}.json").read_text(encoding="utf-8"))
+    _accompany(trained, target, card(grid, stamp, row), training_log(source, D, grid))
+    return f"ladder/{name}"
+
+
+def _ship_series(trained: Path, out: Path, grid: Grid, stamp: dict[str, Any], run: Run) -> str:
+    name = f"m{run.m}-ell{run.ell}"
+    source, target = trained / run.name, out / "ladder" / name
+    for step in grid.checkpoints:
+        shutil.copytree(source / f"step{step}", target / f"step{step}", dirs_exist_ok=True)
+    log = pd.read_json(source / "trunk.jsonl", lines=True)
+    _accompany(trained, target, series_card(grid, stamp, run, source), log)
+    return f"ladder/{name}"
+
+
+def _accompany(trained: Path, target: Path, text: str, log: pd.DataFrame) -> None:
+    """Put tokenizer, card and training log beside a model."""
     for file in TOKENIZER_FILES:
         shutil.copy(trained / file, target / file)
-    row = json.loads((source / f"D{D}.json").read_text(encoding="utf-8"))
-    (target / "README.md").write_text(card(grid, stamp, row), encoding="utf-8")
-    training_log(source, D, grid).to_csv(target / "loss.csv", index=False, float_format="%.5g")
-    return f"ladder/{name}"
+    (target / "README.md").write_text(text, encoding="utf-8")
+    log.to_csv(target / "loss.csv", index=False, float_format="%.5g")
+
+
+def series_card(grid: Grid, stamp: dict[str, Any], run: Run, source: Path) -> str:
+    """The card of the kept steps of one run."""
+    lines = ["| step | tokens | loss | s.e. |", "|---|---|---|---|"]
+    for step in grid.checkpoints:
+        row = json.loads((source / f"step{step}.json").read_text(encoding="utf-8"))
+        lines.append(f"| {step} | {row['D']:,} | {row['loss']:.4f} | {row['loss_sem']:.4f} |")
+    return SERIES_CARD.format(
+        m=run.m,
+        ell=run.ell,
+        last=max(grid.checkpoints),
+        table="\n".join(lines),
+        dtype=stamp["runtime"]["dtype"],
+        **{k: stamp[k] for k in ("device", "time", "commit")},
+    )
 
 
 def card(grid: Grid, stamp: dict[str, Any], row: dict[str, Any]) -> str:

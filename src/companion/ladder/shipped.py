@@ -18,6 +18,11 @@ def stamp() -> dict[str, Any]:
     return json.loads((DATA / "ladder.json").read_text(encoding="utf-8"))[0]
 
 
+def table(name: str) -> pd.DataFrame:
+    """A table that ships beside `ladder.csv`: "trunk" (kept steps) or "sweep" (learning rates)."""
+    return pd.read_csv(DATA / f"ladder-{name}.csv")
+
+
 def curves(width: int) -> dict[int, pd.DataFrame]:
     """Training log of each embedded model of `width`, by depth ell.
 

@@ -46,3 +46,24 @@ def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | N
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend()
     return ax
+
+
+def sweep(table: DataFrame, axes) -> None:
+    """Held-out loss against learning rate, a line a depth, a panel for each scale of the branches.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ell, learning_rate, loss, branch_scale.
+    axes : sequence of Axes
+        One for each branch_scale.
+    """
+    depths = sorted(set(table["ell"]))
+    colours = dict(zip(depths, theme.depth_palette(len(depths)), strict=True))
+    for (scale, panel), ax in zip(table.groupby("branch_scale"), axes, strict=True):
+        for ell, rows in panel.groupby("ell"):
+            rows = rows.sort_values("learning_rate")
+            ax.plot(rows["learning_rate"], rows["loss"], "o-", color=colours[ell], label=ell)
+        ax.set(xscale="log", xlabel="peak learning rate", title=f"branches: {scale}")
+        ax.set_ylabel("held-out loss (nats/token)")
+    axes[0].legend(title="blocks")
