@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from companion.runtime import InputError
-from companion.scaling.apparent import apparent_exponent, by_stage
+from companion.scaling.apparent import apparent_exponent, by_stage, inverse_throughout
 
 DEPTHS = np.array([2, 4, 8, 16])
 
@@ -51,6 +51,16 @@ def test_stages_are_taken_one_by_one():
     generator = np.random.default_rng(0)
     both = pd.concat([table(a, 0.0, generator, D=d) for a, d in [(0.5, 1e6), (1, 2e6)]])
     assert by_stage(both)["estimate"].tolist() == pytest.approx([0.5, 1], abs=0.006)
+
+
+def test_the_claim_needs_both_ends():
+    generator = np.random.default_rng(0)
+    stages = by_stage(pd.concat([table(1, 1e-3, generator, D=D) for D in (1e6, 2e6)]))
+    assert inverse_throughout(stages, {}).verdict == "reproduced"
+    slow = by_stage(pd.concat([table(a, 1e-3, generator, D=1e6 / a) for a in (0.3, 1)]))
+    assert inverse_throughout(slow, {}).verdict == "partly"
+    stages.iloc[0] = np.nan
+    assert inverse_throughout(stages, {}).verdict == "not testable here"
 
 
 def test_too_few_depths_are_refused():

@@ -110,6 +110,13 @@ def test_a_term_without_effect_is_reported(grid):
     assert "alpha_ell" not in result.intervals["jacobian"]
 
 
+def test_columns_that_are_equal_at_a_bound_are_no_crash(chinchilla):
+    """With alpha_m = 0 the width term is a constant: c_m and L_0 have the same column."""
+    size = chinchilla["m"] ** 2 * chinchilla["ell"]
+    result = scaling.fit(chinchilla[size < size.quantile(0.8)], "additive-size")
+    assert np.isfinite(result.objective)
+
+
 def test_not_converging_is_a_status(planted):
     design = Design(scaling.LAWS["additive"], planted)
     start = np.full((1, 7), 0.5)

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
+from companion.claims import Claim, Measurement
 from companion.runtime import InputError
+from companion.scaling.findings import ABOUT_ONE
 from companion.statistics.intervals import Interval
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
 SEARCHED = (-3.0, 8.0)
@@ -71,6 +75,35 @@ def by_stage(table: pd.DataFrame, groups: tuple[str, ...] = ("m", "seed")) -> pd
         found = apparent_exponent(stage, groups)
         rows[tokens] = {"estimate": found.estimate, "low": found.low, "high": found.high}
     return pd.DataFrame.from_dict(rows, "index").rename_axis("D")
+
+
+def inverse_throughout(stages: pd.DataFrame, scope: Mapping[str, str]) -> Claim:
+    """The apparent exponent lies in `ABOUT_ONE` at the first and at the last of `stages`.
+
+    Parameters
+    ----------
+    stages : DataFrame
+        As `by_stage` gives it.
+    scope : mapping
+        Models, data and size, for the claim's box.
+    """
+    ends = [stages.iloc[i] for i in (0, -1)]
+    unknown = any(end.isna().any() for end in ends)
+    return Claim(
+        "apparent-exponent-through-training",
+        "The apparent depth exponent of the loss is about one from early in training on.",
+        "open in the paper, which names training dynamics as a limit; our test",
+        scope,
+        ()
+        if unknown
+        else tuple(
+            Measurement(
+                f"exponent at {end.name:,} tokens", *end[["estimate", "low", "high"]], *ABOUT_ONE
+            )
+            for end in ends
+        ),
+        "deeper models are not better at one of the stages" if unknown else "",
+    )
 
 
 def _groups(table: pd.DataFrame, groups: tuple[str, ...]) -> list[pd.DataFrame]:

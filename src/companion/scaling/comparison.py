@@ -84,6 +84,11 @@ def _scores(result: FitResult, largest: float) -> dict:
     }
 
 
+def unconverged(frame) -> list[str]:
+    """Laws of a comparison whose fit, or one of whose held-out refits, did not converge."""
+    return list(frame.index[~frame["converged"] | (frame["failed"] > 0)])
+
+
 def criterion(result: FitResult, price: float) -> float:
     """-2 ln likelihood plus `price` for each parameter, the variance among them."""
     n = result.n

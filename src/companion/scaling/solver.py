@@ -17,6 +17,7 @@ from companion.scaling.design import Design
 TOLERANCE = 1e-8
 NEAR = 0.02  # below this the exact Hessian is used, above it Gauss-Newton's
 CHUNK = 128
+LEAST_DAMPING = 1e-12  # so that two columns which are equal at a bound leave no singular step
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,7 @@ def _advance(design, state: _State, g, H, scale, delta) -> _State:
     better = np.isfinite(value) & (value <= state.value) & (model > 0)
     shrink = np.maximum(0.1, 1 - (2 * np.where(better, np.minimum(gain, 2), 0) - 1) ** 3)
     damping = np.where(better, state.damping * shrink, state.damping * state.growth)
+    damping = np.maximum(damping, LEAST_DAMPING)
     growth = np.where(better, 2.0, 2 * state.growth)
     pick = better[:, None]
     if better.all():
