@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from companion.plotting import theme
+from companion.plotting import students, theme
 from companion.plotting import toy as figures
 from companion.runtime import Runtime
 from companion.toy import Specification, analysis, report, run_toy, save
@@ -48,8 +48,8 @@ DRAW = {
     "loss_by_time": lambda r, ax: figures.loss_by_time(r, ax, rho=1.0),
     "exponent_by_time": lambda r, ax: figures.exponent_by_time(r, ax, tau=1.0),
     "local_slopes": lambda r, ax: figures.local_slopes({"": r}, ax),
-    "rotation_by_depth": figures.rotation_by_depth,
-    "update_correlation": figures.update_correlation,
+    "rotation_by_depth": students.rotation_by_depth,
+    "update_correlation": students.update_correlation,
     "by_tau": lambda r, ax: figures.exponent_by_temperature(analysis.summary(r), ax),
     "by_entropy": lambda r, ax: figures.exponent_by_temperature(
         analysis.summary(r), ax, kind="alpha_floor", against="entropy"
@@ -81,7 +81,7 @@ def test_teacher_names():
 def test_midpoint_gain_is_the_ratio_of_losses(result, ax):
     second = result.sel(depth=[1, 2]).copy(deep=True)
     second["test_loss"] = result["test_loss"].sel(depth=[2, 4]).assign_coords(depth=[1, 2]) / 3
-    figures.midpoint_gain(result.sel(temperature=[1.0]), second.sel(temperature=[1.0]), ax)
+    students.midpoint_gain(result.sel(temperature=[1.0]), second.sel(temperature=[1.0]), ax)
     np.testing.assert_allclose(ax.get_lines()[0].get_ydata(), 3)
     assert ax.get_lines()[0].get_xdata().tolist() == [2, 4]
 
@@ -98,7 +98,7 @@ def compared():
 
 
 def test_variants_show_their_exponents(compared, ax):
-    figures.variants(compared, ax)
+    students.variants(compared, ax)
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == [r"euler: $\alpha$ = 1.00", r"depth attention: $\alpha$ = 1.50"]
 
@@ -130,7 +130,7 @@ def test_live_beside_stored_or_beside_its_command(result, tmp_path, monkeypatch)
 
 def test_gains_of_variants_are_drawn_for_each_target(compared, ax):
     parity = compared.assign_attrs(specification=json.dumps({"teacher": "parity", "rho": [0.0]}))
-    figures.variant_gains(compared, parity, ax=ax)
+    students.variant_gains(compared, parity, ax=ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["depth attention"]
     names = [text.get_text() for text in ax.get_legend().get_texts()]
     assert names == ["independent teacher", "running products"]

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from companion.plotting import theme
-from companion.toy import analysis, comparison, findings, report
+from companion.toy import analysis, report
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,7 +35,8 @@ def _series_name(result: xr.Dataset, rho: float) -> str:
     return "running products" if parity else teacher_name(rho)
 
 
-def _colour(index: int) -> str:
+def colour(index: int) -> str:
+    """Colour of the series with that index."""
     return theme.FAMILY_PALETTE[index % len(theme.FAMILY_PALETTE)]
 
 
@@ -55,17 +56,17 @@ def loss_by_depth(
         rows = last["test_loss"].isel(teacher=np.flatnonzero(last["rho"] == rho))
         rows = rows.transpose(..., "depth").values.reshape(-1, len(ell))
         mean = np.exp(np.log(rows).mean(0))
-        ax.loglog(ell, rows.T, color=_colour(i), alpha=0.25, linewidth=0.8)
+        ax.loglog(ell, rows.T, color=colour(i), alpha=0.25, linewidth=0.8)
         slope = analysis.power_law(ell, mean)
         name = rf"{_series_name(result, rho)}: $\alpha$ = {slope:.2f}"
-        ax.loglog(ell, mean, MARKERS[i % 6], color=_colour(i), label=name)
+        ax.loglog(ell, mean, MARKERS[i % 6], color=colour(i), label=name)
         if fit:
             centre = np.exp(np.log(ell).mean()), np.exp(np.log(mean).mean())
             line = centre[1] * (ell / centre[0]) ** -slope
-            ax.loglog(ell, line, "--", color=_colour(i), linewidth=1.2)
+            ax.loglog(ell, line, "--", color=colour(i), linewidth=1.2)
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel(f"test loss ({last['test_loss'].attrs.get('units', 'nats')})")
-    _plain_ticks(ax, ell)
+    plain_ticks(ax, ell)
     ax.legend()
     return ax
 
@@ -109,7 +110,8 @@ def beside(
     return [left, right]
 
 
-def _plain_ticks(ax: Axes, values: np.ndarray) -> None:
+def plain_ticks(ax: Axes, values: np.ndarray) -> None:
+    """Ticks of a logarithmic axis at `values`, and plain numbers on both axes."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     ax.set_xticks(values, [f"{v:.3g}" for v in values])
@@ -141,7 +143,7 @@ def exponent_by_temperature(
         x = row["temperature"].values if against == "tau" else row["entropy"].values
         y, low, high = (row[kind + end].values for end in ("", "_low", "_high"))
         bars = np.nan_to_num(np.abs([y - low, high - y]))
-        style = {"marker": MARKERS[i % 6], "color": _colour(i), "capsize": 3}
+        style = {"marker": MARKERS[i % 6], "color": colour(i), "capsize": 3}
         ax.errorbar(x, y, yerr=bars, label=teacher_name(rho), **style)
     if against == "tau":
         ax.set_xscale("log")
@@ -162,7 +164,7 @@ def entropy_by_temperature(entropy: xr.DataArray, ax: Axes | None = None) -> Axe
         rows = entropy.isel(teacher=np.flatnonzero(entropy["rho"] == rho))
         style = {
             "marker": MARKERS[i % 6],
-            "color": _colour(i),
+            "color": colour(i),
             "linestyle": "-" if i == 0 else "--",
         }
         style["fillstyle"] = "full" if i == 0 else "none"
@@ -183,8 +185,8 @@ def loss_by_time(
     chosen = chosen.isel(teacher=np.flatnonzero(chosen["rho"] == rho), step=slice(1, None))
     curves = analysis.geometric_mean(chosen["test_loss"], ["teacher", "seed"])
     colours = theme.depth_palette(chosen.sizes["depth"])
-    for colour, ell in zip(colours, chosen["depth"].values, strict=True):
-        ax.loglog(chosen["step"], curves.sel(depth=ell), color=colour, label=str(ell))
+    for tint, ell in zip(colours, chosen["depth"].values, strict=True):
+        ax.loglog(chosen["step"], curves.sel(depth=ell), color=tint, label=str(ell))
     ax.set_xlabel("training step")
     ax.set_ylabel(f"test loss ({result['test_loss'].attrs.get('units', 'nats')})")
     ax.legend(title=r"depth $\ell$", ncols=2)
@@ -201,8 +203,8 @@ def exponent_by_time(result: xr.Dataset, ax: Axes | None = None, *, tau: float) 
         rows = alpha.isel(teacher=np.flatnonzero(alpha["rho"] == rho))
         bands = [analysis.over_replicates(rows.isel(step=k)) for k in range(rows.sizes["step"])]
         middle, low, high = np.array([list(band) for band in bands]).T
-        ax.semilogx(rows["step"], middle, color=_colour(i), label=teacher_name(rho))
-        ax.fill_between(rows["step"], low, high, color=_colour(i), alpha=0.2, linewidth=0)
+        ax.semilogx(rows["step"], middle, color=colour(i), label=teacher_name(rho))
+        ax.fill_between(rows["step"], low, high, color=colour(i), alpha=0.2, linewidth=0)
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("training step")
     ax.set_ylabel(r"depth exponent $\alpha_\ell$")
@@ -220,109 +222,13 @@ def local_slopes(results: dict[str, xr.Dataset], ax: Axes | None = None) -> Axes
             rows = slopes.isel(teacher=np.flatnonzero(slopes["rho"] == rho))
             mean = rows.mean(["teacher", "temperature", "seed"])
             label = name or teacher_name(rho)
-            style = {"marker": MARKERS[index % 6], "color": _colour(index)}
+            style = {"marker": MARKERS[index % 6], "color": colour(index)}
             ax.semilogx(mean["depth"], mean, label=label, **style)
             index += 1
     depths = {int(ell) for result in results.values() for ell in result["depth"].values}
-    _plain_ticks(ax, np.array(sorted(depths)))
+    plain_ticks(ax, np.array(sorted(depths)))
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel(r"local slope $-d\ln L / d\ln\ell$")
-    ax.legend()
-    return ax
-
-
-def rotation_by_depth(result: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Mean rotation of a block of the trained students against depth, for each rho."""
-    ax = ax or plt.gca()
-    mean = result["theta"].mean(["layer", "seed", "temperature"]).sortby("depth").dropna("depth")
-    ell = mean["depth"].values.astype(float)
-    for i, rho in enumerate(np.unique(result["rho"])):
-        rows = mean.isel(teacher=np.flatnonzero(mean["rho"] == rho)).values
-        slope = analysis.power_law(ell, rows.mean(0))
-        name = rf"{teacher_name(rho)}: $\propto \ell^{{{-slope:.2f}}}$"
-        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
-        ax.loglog(ell, rows.mean(0), label=name, **style)
-    ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
-    ax.set_ylabel(r"mean rotation $\theta$ (rad)")
-    _plain_ticks(ax, ell)
-    ax.legend()
-    return ax
-
-
-def update_correlation(result: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Mean cosine between updates of the deepest students against their distance in layers."""
-    ax = ax or plt.gca()
-    deepest = result.sel(depth=result["depth"].values.max())
-    mean = deepest["update_correlation"].mean(["seed", "temperature"]).dropna("lag")
-    for i, rho in enumerate(np.unique(result["rho"])):
-        rows = mean.isel(teacher=np.flatnonzero(mean["rho"] == rho)).values
-        name, mark = teacher_name(rho), MARKERS[i % 6]
-        ax.plot(mean["lag"], rows.mean(0), label=name, marker=mark, color=_colour(i))
-    ax.axhline(0, color=theme.INK, linestyle=":", linewidth=1)
-    ax.set_xlabel("distance between blocks (layers)")
-    ax.set_ylabel("cosine of their updates")
-    ax.legend()
-    return ax
-
-
-def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Loss of plain over midpoint students of equal size, against evaluations, for each rho."""
-    ax = ax or plt.gca()
-    plain = euler.sel(depth=2 * midpoint["depth"].values)
-    for i, rho in enumerate(np.unique(euler["rho"])):
-        points = []
-        for k in range(midpoint.sizes["depth"]):
-            gain = findings.midpoint_gain(plain.isel(depth=[k]), midpoint.isel(depth=[k]))
-            points.append(list(analysis.over_replicates(findings.replicates(gain, rho))))
-        middle, low, high = np.exp(points).T
-        bars = np.array([middle - low, high - middle])
-        style = {"marker": MARKERS[i % 6], "color": _colour(i), "capsize": 3}
-        ax.errorbar(plain["depth"], middle, yerr=bars, label=teacher_name(rho), **style)
-    ax.set_xscale("log")
-    ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
-    ax.set_xlabel("evaluations (plain blocks, or twice the midpoint blocks)")
-    ax.set_ylabel("loss, plain over midpoint")
-    _plain_ticks(ax, plain["depth"].values)
-    ax.legend()
-    return ax
-
-
-def variants(compared: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Loss against depth for each residual block, at its best learning rates."""
-    ax = ax or plt.gca()
-    loss = analysis.geometric_mean(comparison.tuned(compared), ["teacher", "seed"])
-    alpha = comparison.exponents(compared).mean(["teacher", "seed"])
-    for i, name in enumerate(compared["block"].values):
-        label = rf"{name.replace('_', ' ')}: $\alpha$ = {float(alpha.sel(block=name)):.2f}"
-        style = {"marker": MARKERS[i % 6], "color": _colour(i)}
-        ax.loglog(loss["depth"], loss.sel(block=name), label=label, **style)
-    ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
-    ax.set_ylabel("test loss at the best learning rate")
-    _plain_ticks(ax, loss["depth"].values)
-    ax.legend()
-    return ax
-
-
-def variant_gains(*compared: xr.Dataset, ax: Axes | None = None) -> Axes:
-    """Depth exponent of each variant minus that of the plain block, one colour for each target.
-
-    Bars are simultaneous 95 % intervals over teachers and seeds, see `comparison.gains`.
-    """
-    ax = ax or plt.gca()
-    rows: dict[str, int] = {}
-    for i, one in enumerate(compared):
-        spec = json.loads(one.attrs["specification"])
-        name = "running products" if spec["teacher"] == "parity" else teacher_name(spec["rho"][0])
-        found = comparison.gains(one)
-        places = [rows.setdefault(block, len(rows)) + 0.2 * i for block in found]
-        middle, low, high = np.array([list(gain) for gain in found.values()]).T
-        style = {"fmt": MARKERS[i % 6], "color": _colour(i), "capsize": 3}
-        ax.errorbar(middle, places, xerr=[middle - low, high - middle], label=name, **style)
-    ax.set_yticks(range(len(rows)), [block.replace("_", " ") for block in rows])
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.axvline(0, color=theme.INK, linestyle=":", linewidth=1)
-    ax.set_xlabel("depth exponent, variant minus plain block")
-    ax.set_ylabel("residual connection")
     ax.legend()
     return ax
