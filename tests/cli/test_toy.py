@@ -62,6 +62,9 @@ BAD = {
         "fast",
     ),
     "one rho and one temperature": ("regimes", "--out", "x.nc", "--variants", "gated"),
+    "device 'cuda:99' is not on this machine": ("regimes", "--out", "x.nc", "--device", "cuda:99"),
+    "CUDA graphs need": ("regimes", "--out", "x.nc", "--device", "cpu", "--graph"),
+    "--graph is for one run": ("regimes", "--out", "x.nc", "--graph", "--variants", "gated"),
     "device 'tpu9'": ("regimes", "--out", "x.nc", "--device", "tpu9"),
 }
 
