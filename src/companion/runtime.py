@@ -12,6 +12,7 @@ import platform
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -87,6 +88,21 @@ class Runtime:
         if self.device.startswith("cuda"):
             return torch.cuda.get_device_name(self.torch_device)
         return f"{platform.machine()}, {torch.get_num_threads()} threads"
+
+    def matmul_peak(self, n: int = 1024) -> float:
+        """Best rate of five products of n x n matrices here, in floating-point operations a second.
+
+        A yardstick: what a computation reaches of it is its fraction of peak.
+        """
+        import torch
+
+        a = torch.randn(n, n, device=self.torch_device).to(self.torch_dtype)
+        seconds = []
+        for _ in range(6):
+            began = time.perf_counter()
+            (a @ a)[0, 0].item()
+            seconds.append(time.perf_counter() - began)
+        return 2 * n**3 / min(seconds)
 
     def numpy_generator(self, stream: int = 0) -> np.random.Generator:
         """A NumPy generator; equal (seed, stream) give equal numbers."""

@@ -23,6 +23,7 @@ COMMANDS = [
     "fit",
     "toy",
     "trace",
+    "dynamics",
     "ladder",
 ]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +38,7 @@ def train(
 
     specification = grids.read_grid(grid)
     runtime = Runtime.choose(device, dtype)
-    with _Reporter() as report:
+    with _Reporter(runtime.matmul_peak()) as report:
         table = suite.train(
             specification,
             out,
@@ -66,35 +67,51 @@ def ship(
 
 
 class _Reporter:
-    """A bar with loss and tokens/s on a terminal; elsewhere a line each half minute."""
+    """A bar a run on a terminal; elsewhere a line each half minute. Both with speed and losses.
 
-    def __enter__(self):
+    `peak` is the device's rate of large matrix products in flops a second; the fraction is that of
+    all runs together.
+    """
+
+    def __init__(self, peak: float) -> None:
+        self.peak = peak
+        self.latest: dict[str, tuple[float, float]] = {}
+        self.tasks: dict[str, Any] = {}
+        self.said = 0.0
+
+    def __enter__(self) -> _Reporter:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.console = Console(stderr=True)
         columns = ("{task.description}", BarColumn(), "{task.completed}/{task.total}")
-        more = TextColumn("loss {task.fields[loss]:.3f}, {task.fields[speed]:.0f} tokens/s")
+        more = TextColumn("{task.fields[said]}")
         self.bars = Progress(*columns, more, TimeRemainingColumn(), console=self.console)
-        self.tasks, self.said = {}, 0.0
         if self.console.is_terminal:
             self.bars.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def __call__(self, name: str, step: int, steps: int, loss: float, speed: float) -> None:
+    def __call__(
+        self, name: str, step: int, steps: int, loss: float, speed: float, flops: float
+    ) -> None:
+        said = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {self._fraction(name, flops):.0%} of peak"
         if not self.console.is_terminal:
-            return self._line(f"{name}: step {step}/{steps}, loss {loss:.3f}, {speed:.0f} tokens/s")
+            return self._line(f"{name}: step {step}/{steps}, {said}")
         if name not in self.tasks:
-            self.tasks[name] = self.bars.add_task(name, total=steps, loss=loss, speed=speed)
-        self.bars.update(self.tasks[name], completed=step, loss=loss, speed=speed)
+            self.tasks[name] = self.bars.add_task(name, total=steps, said=said)
+        self.bars.update(self.tasks[name], completed=step, said=said)
         return None
 
-    def _line(self, text: str) -> None:
-        import time
+    def _fraction(self, name: str, flops: float) -> float:
+        """Share of the peak that the runs which reported within a minute reach together."""
+        now = time.monotonic()
+        self.latest[name.split()[0]] = now, flops
+        return sum(rate for at, rate in self.latest.values() if now - at < 60) / self.peak
 
+    def _line(self, text: str) -> None:
         if time.monotonic() - self.said > 30:
             self.said = time.monotonic()
-            self.console.print(text)
+            self.console.print(text, highlight=False, soft_wrap=True)

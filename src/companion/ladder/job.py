@@ -17,8 +17,8 @@ from companion.ladder.trainer import Diverged, Trainer, advance
 from companion.runtime import Runtime, atomic
 from companion.statistics.intervals import Interval, clustered_mean
 
-Progress = Callable[[str, int, int, float, float], None]
-"""Called after each step with the run's name, step, steps, loss and tokens per second."""
+Progress = Callable[[str, int, int, float, float, float], None]
+"""Called after each step with the run's name, step, steps, loss, tokens and flops per second."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,10 @@ class Job:
         """Bring the trunk to where the branch of D leaves it, then train the branch."""
         trunk, branch = self.folder / "trunk.safetensors", self.folder / f"D{D}.safetensors"
         name, steps = f"{self.run.name} D={D:.2g}", self.grid.steps(D)
+        flops = flops_per_token(trainer.net)
 
         def report(step: int, loss: float, speed: float) -> None:
-            progress(name, step, steps, loss, speed)
+            progress(name, step, steps, loss, speed, speed * flops)
 
         if branch.exists():
             trainer.load(branch)

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from companion.claims import Claim, Measurement
+from companion.probing.findings import INVERSE
 from companion.probing.revisions import digest, sketch
+from companion.probing.several import short
 from companion.probing.summaries import (
     evenness,
     middle_layers,
@@ -204,7 +207,7 @@ def _cosine(probed: xr.Dataset) -> Interval:
 
 
 def _last(probed: xr.Dataset) -> Interval:
-    """The model's own loss: the last block, where its lens reads, is the one that really follows."""
+    """The model's own loss: where the last-block lens reads, that block really follows."""
     values = (profile(probed, "cross_entropy", name)[-2] for name in ("mean", "sem"))
     return around(*map(float, values), method="clustered by document")
 
@@ -234,3 +237,54 @@ def onset(frame: pd.DataFrame, low: float, high: float) -> int | None:
         return None
     outside = np.flatnonzero(~inside)
     return int(frame.index[outside[-1] + 1 if len(outside) else 0])
+
+
+START = (-0.75, 0.25)
+
+
+def training_brings_the_inverse_law(followed: xr.Dataset) -> Claim:
+    """Exponent of the mean middle rotation: near -1/2 or above at the start, near -1 at the end.
+
+    Independent updates whose size does not depend on depth give 0, scaled by ell^(-1/2) they give
+    -1/2; the range of the start reaches a quarter beyond both, up to where that of -1 begins.
+    """
+    frame = rotation_exponents(followed)
+    given = json.loads(followed.attrs["provenance"])["parameters"]
+    ends = [(frame.index[0], START), (frame.index[-1], INVERSE)]
+    return Claim(
+        "rotation-through-training",
+        "It is training that makes the mean middle rotation fall as one over the depth; at the "
+        "start it falls more slowly.",
+        "open in the paper, which names training dynamics as a limit; our test",
+        {
+            "models": ", ".join(short(name) for name in followed["model"].values),
+            "data": str(given["corpus"]),
+            "size": f"{given['tokens']:,} tokens a checkpoint",
+        },
+        tuple(
+            Measurement(f"exponent at step {step}", *frame.loc[step, list(BOUNDS)], *expected)
+            for step, expected in ends
+        ),
+    )
+
+
+def onset_sentence(frame: pd.DataFrame) -> str:
+    """From which step on the estimated exponent stays in the range of an inverse law."""
+    step = onset(frame, *INVERSE)
+    last = frame.iloc[-1]
+    told = f"At the last checkpoint the exponent is {last.estimate:.2f} ({last.low:.2f} to "
+    told += f"{last.high:.2f})"
+    if step is None:
+        return f"{told}: outside the range of an inverse law, {INVERSE[0]} to {INVERSE[1]}."
+    return f"{told}; its estimate stays between {INVERSE[0]} and {INVERSE[1]} from step {step} on."
+
+
+def origin(followed: xr.Dataset) -> str:
+    """Where and on what a stored result was measured, in words."""
+    stamp = json.loads(followed.attrs["provenance"])
+    given = stamp["parameters"]
+    return (
+        f"{followed.sizes['model']} models at {followed.sizes['step']} steps, "
+        f"{given['tokens']:,} tokens of {given['corpus']} each, on {stamp['device']}, "
+        f"{stamp['time'][:10]}, commit {stamp['commit']}."
+    )

@@ -1,0 +1,57 @@
+"""Tables and sentences about the ladder, for its chapter; all of them computed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def tuning_sentence(sweep: pd.DataFrame, used: float) -> str:
+    """What the used learning rate costs each depth against the best of the sweep, in words.
+
+    Parameters
+    ----------
+    sweep : DataFrame
+        Columns ell, learning_rate, loss (nats/token), branch_scale.
+    used : float
+        The rate of the suite.
+    """
+    scaled = sweep[sweep["branch_scale"] == "inverse-sqrt-depth"]
+    best = scaled.loc[scaled.groupby("ell")["loss"].idxmin()].set_index("ell")
+    at = scaled[np.isclose(scaled["learning_rate"], used)].set_index("ell")
+    cost = at["loss"] - best["loss"]
+    told = ", ".join(
+        f"{ell} blocks {rate:g} ({cost[ell]:.3f} nats/token better)"
+        for ell, rate in best["learning_rate"].items()
+    )
+    return (
+        f"The suite uses {used:g}. With scaled branches the best rates of the sweep are: {told}. "
+        f"What {used:g} costs differs by {cost.max() - cost.min():.3f} nats/token between depths."
+    )
+
+
+def seed_noise(table: pd.DataFrame) -> pd.DataFrame:
+    """Spread over seeds of the loss at each (m, ell, D) that was trained with several.
+
+    Returns
+    -------
+    DataFrame
+        Index (m, ell, D); columns seeds (how many), mean and deviation of the loss (nats/token).
+    """
+    groups = table.groupby(["m", "ell", "D"])["loss"]
+    spread = groups.agg(seeds="size", mean="mean", deviation="std")
+    return spread[spread["seeds"] > 1]
+
+
+def noise_sentence(noise: pd.DataFrame) -> str:
+    """The pooled deviation over seeds beside what doubling the depth gains, in words."""
+    if noise.empty:
+        return "No shape was trained with several seeds."
+    freedom = noise["seeds"] - 1
+    pooled = float(np.sqrt((freedom * noise["deviation"] ** 2).sum() / freedom.sum()))
+    gains = -noise["mean"].unstack("ell").diff(axis=1).iloc[:, 1:]
+    return (
+        f"The loss of one shape deviates by {pooled:.3f} nats/token from seed to seed (pooled over "
+        f"{len(noise)} cells); a doubling of depth gains {gains.min().min():.3f} to "
+        f"{gains.max().max():.3f} in the mean over seeds."
+    )

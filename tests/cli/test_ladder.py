@@ -1,0 +1,71 @@
+"""`companion ladder`: a grid from YAML to a table and shipped models, and refusals in a line."""
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from companion.cli import app
+from companion.cli.ladder import _Reporter
+
+GRID = {
+    "widths": [32],
+    "depths": [1],
+    "tokens": [2048],
+    "vocabulary": 300,
+    "context": 32,
+    "batch": 4,
+    "warmup": 4,
+    "evaluate": 1024,
+}
+
+
+@pytest.fixture
+def grid_file(tmp_path):
+    text = tmp_path / "text.jsonl"
+    lines = (f'{{"text": "line {i} is followed by line {i + 1}"}}' for i in range(600))
+    text.write_text("\n".join(lines))
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(yaml.safe_dump({**GRID, "corpus": str(text), "held_out": str(text)}))
+    return grid
+
+
+def companion(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_a_grid_is_trained_and_shipped(grid_file, tmp_path):
+    options = ("--dtype", "float32", "--device", "cpu")
+    done = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
+    assert done.exit_code == 0, done.output
+    assert "m32-ell1-seed0-lr0.004 D=2e+03: step 1/16, loss " in done.stderr
+    assert "% of peak" in done.stderr
+    assert len(pd.read_csv(tmp_path / "trained" / "table.csv")) == 1
+    again = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
+    assert again.exit_code == 2
+    assert again.stderr.endswith("holds this grid already: add --resume to continue it\n")
+    sent = companion("ladder", "ship", tmp_path / "trained", "--out", tmp_path / "o", "--width", 32)
+    assert sent.output.split() == ["ladder.csv", "ladder.json", "ladder/m32-ell1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [({"widths": [33]}, "width 33 is impossible"), ({"dephts": [2]}, "'dephts' is unknown")],
+)
+def test_impossible_grids_end_with_2(grid_file, tmp_path, change, sentence):
+    grid_file.write_text(yaml.safe_dump(GRID | change))
+    refused = companion("ladder", "train", grid_file, "--out", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert sentence in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_fraction_is_that_of_all_running_models(monkeypatch):
+    clock = iter([0.0, 1.0, 2.0, 100.0])
+    monkeypatch.setattr("companion.cli.ladder.time.monotonic", lambda: next(clock))
+    reporter = _Reporter(peak=100.0)
+    fractions = [
+        reporter._fraction(name, flops)
+        for name, flops in [("a D=1", 20.0), ("b D=1", 30.0), ("a D=2", 40.0), ("b D=2", 10.0)]
+    ]
+    assert fractions == pytest.approx([0.2, 0.5, 0.7, 0.1])

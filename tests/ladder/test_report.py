@@ -1,0 +1,35 @@
+"""What the chapter says of sweeps and seeds is what the tables hold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from companion.ladder import report
+
+
+def test_the_cost_of_one_rate_for_all_depths():
+    rows = [
+        (ell, rate, loss + extra, "inverse-sqrt-depth")
+        for ell, extra in [(2, 0.0), (8, 1.0)]
+        for rate, loss in [(1e-3, 4.0), (4e-3, 3.5), (8e-3, 3.6 - ell / 10)]
+    ]
+    rows.append((8, 4e-3, 1.0, "one"))
+    sweep = pd.DataFrame(rows, columns=["ell", "learning_rate", "loss", "branch_scale"])
+    said = report.tuning_sentence(sweep, 4e-3)
+    assert "2 blocks 0.008 (0.100 nats/token better), 8 blocks 0.008 (0.700" in said
+    assert "differs by 0.600" in said
+
+
+def test_seed_noise_is_pooled_over_shapes():
+    generator = np.random.default_rng(0)
+    rows = [
+        (64, ell, 1e6, seed, 5 - ell / 10 + 0.05 * generator.standard_normal())
+        for ell in (2, 4)
+        for seed in range(400)
+    ]
+    table = pd.DataFrame([*rows, (32, 2, 1e6, 0, 6.0)], columns=["m", "ell", "D", "seed", "loss"])
+    noise = report.seed_noise(table)
+    assert noise["seeds"].tolist() == [400, 400]
+    assert noise["deviation"].tolist() == pytest.approx([0.05, 0.05], rel=0.1)
+    assert "deviates by 0.05" in report.noise_sentence(noise)
+    assert "No shape" in report.noise_sentence(report.seed_noise(table.iloc[-1:]))
