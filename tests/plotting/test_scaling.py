@@ -84,7 +84,9 @@ def test_paths_spreads_and_sweeps(result):
     axes = figures.path(reenact.adam(result.table, steps=1000), result)
     assert len(axes) == 2
     draws = {"a": np.arange(10.0), "b": np.arange(5.0)}
-    assert len(figures.spreads(draws, "alpha_ell", plt.figure().gca()).get_legend().texts) == 2
+    ax = figures.spreads(draws, "alpha_ell", plt.figure().gca())
+    assert len(ax.get_legend().texts) == 2
+    assert [line.get_xdata()[-1] for line in ax.lines] == [9, 4]
     frame = comparison.drop_sweep(result.table, "additive", [0, 26], "alpha_ell")
     assert "distinct" in frame["refused"][1] or "rows cannot" in frame["refused"][1]
     figures.sweep(frame, "alpha_ell", plt.figure().gca())

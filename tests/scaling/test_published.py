@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from companion import scaling, tables
+from companion.runtime import InputError
 from companion.scaling import comparison, findings, published, reenact
 from companion.scaling.uncertainty import jacobian_covariance
 
@@ -38,6 +39,8 @@ def test_adam_re_enacted_ends_where_the_paper_did(additive):
 
 def test_held_out_runs_see_their_starting_point(additive):
     """Random rows and 1,000 steps: next to no spread of the exponent, and errors like any."""
+    with pytest.raises(InputError, match="did not fit law 'kaplan'"):
+        reenact.held_out(additive.table, np.random.default_rng(0), "kaplan")
     frame = reenact.held_out(additive.table, np.random.default_rng(0), splits=4)
     assert frame["converged"].all()
     assert frame["alpha_stopped"].std() < 0.1 * frame["alpha_optimum"].std()
@@ -52,8 +55,7 @@ def test_held_out_runs_see_their_starting_point(additive):
 @pytest.mark.slow
 def test_shifted_adam_re_enacted_ends_where_the_paper_did(chinchilla):
     """The published code subtracts two blocks before it does the same."""
-    table = tables.drop_highest(chinchilla, 40)
-    path = reenact.adam(table.assign(ell=table["ell"] - 2))
+    path = reenact.adam(tables.drop_highest(chinchilla, 40), "additive-shifted")
     for name, theirs in published.PAPER_SHIFTED.items():
         assert path.params[name][-1] == pytest.approx(theirs, rel=0.01), name
 
@@ -85,6 +87,18 @@ def test_shifted_law(chinchilla):
     assert shifted.converged
     for name, value in published.PAPER_SHIFTED.items():
         assert shifted.params[name] == pytest.approx(value, rel=0.035), name
+    assert 0 < published.paper_objective(shifted) / shifted.objective - 1 < 0.01
+
+
+def test_a_fitted_shift_is_none(chinchilla):
+    """Asked how many blocks do not count, the rows answer none, with the same optimum."""
+    fitted, plain = (
+        scaling.fit(chinchilla, law, drop=40) for law in ("additive-shift-fitted", "additive")
+    )
+    assert fitted.converged
+    assert fitted.params["ell_0"] == 0
+    assert any("ell_0 at its lower bound" in w for w in fitted.warnings)
+    assert fitted.objective == pytest.approx(plain.objective, rel=1e-9)
 
 
 def test_epoch_ai(chinchilla):

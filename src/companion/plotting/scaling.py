@@ -68,7 +68,7 @@ def _plain_ticks(ax) -> None:
     for axis in (ax.xaxis, ax.yaxis):
         low, high = axis.get_view_interval()
         if axis.get_scale() == "log" and high < min(100 * low, 1e5):
-            steps = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 4, 5, 7)
+            steps = (1, 2, 5) if high > 10 * low else (1, 2, 3, 5, 7)
             axis.set_major_locator(LogLocator(subs=steps))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
@@ -178,12 +178,12 @@ def path(found, optimum: FitResult, axes=None):
 
 
 def spreads(draws: dict[str, np.ndarray], name: str, ax=None):
-    """Distributions of one refitted parameter, one for each procedure."""
+    """Distributions of one refitted parameter as cumulative shares, one for each procedure."""
     ax = ax or plt.gca()
     for color, (label, values) in zip(theme.FAMILY_PALETTE, draws.items(), strict=False):
-        ax.hist(values, bins="auto", density=True, alpha=0.5, color=color, label=label)
-    ax.set(xlabel=LABELS.get(name, name), ylabel="density")
-    ax.legend()
+        ax.ecdf(values, color=color, label=label)
+    ax.set(xlabel=LABELS.get(name, name), ylabel="share of refits below")
+    ax.legend(loc="lower right")
     return ax
 
 

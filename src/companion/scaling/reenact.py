@@ -2,7 +2,8 @@ r"""The paper's optimiser re-enacted: one run of Adam, its path, and its bootstr
 
 It starts at exponents (1, 1, 0.33) and works on :math:`\ln c`, exponents and L_0, with depth in
 hundredths of a block and data in millions of tokens. The facts are from the paper's public code;
-the code here is ours, in NumPy and float64.
+the code here is ours, in NumPy and float64. Its two laws are the additive one, and the one that
+counts two blocks less.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 
 from companion.runtime import InputError
 from companion.scaling.fitting import fit
-from companion.scaling.published import PAPER_UNITS, to_plain
+from companion.scaling.laws import get_law
+from companion.scaling.published import BY_LAW, PAPER_UNITS, to_plain
 from companion.statistics.intervals import resample
 
 
@@ -26,13 +28,17 @@ class AdamPath:
     objective: np.ndarray
 
 
-def adam(table, *, steps: int = 50_000, every: int = 100, weights=None) -> AdamPath:
+def adam(
+    table, law: str = "additive", *, steps: int = 50_000, every: int = 100, weights=None
+) -> AdamPath:
     """The paper's procedure: start, rates, units and number of steps as published.
 
     Parameters
     ----------
     table : DataFrame
         Columns m, ell, D, loss.
+    law : str
+        "additive" or "additive-shifted".
     steps : int
         50,000 for the published fit, 10,000 for its bootstrap, 1,000 for held-out runs.
     every : int
@@ -45,12 +51,17 @@ def adam(table, *, steps: int = 50_000, every: int = 100, weights=None) -> AdamP
     AdamPath
         Parameters in channels, blocks, tokens; objective the mean squared log residual.
 
+    Raises
+    ------
+    InputError
+        If the paper did not fit this law.
+
     Notes
     -----
     Kingma and Ba 2015, with beta 0.9, 0.999 and epsilon 1e-8. The published loss carries a factor
     100, which matters only through epsilon; it is kept.
     """
-    x = np.stack([np.log(np.asarray(table[v]) * unit) for v, unit in PAPER_UNITS.items()])
+    x = _logs(table, law)
     y = np.log(np.asarray(table["loss"], float))
     w = np.full(len(y), 1 / len(y)) if weights is None else weights / np.sum(weights)
     theta = np.array([*np.log([200.0, 200.0, 10.0]), 1.0, 1.0, 0.33, 1.69])
@@ -66,6 +77,19 @@ def adam(table, *, steps: int = 50_000, every: int = 100, weights=None) -> AdamP
         scale = np.sqrt(second / (1 - 0.999 ** (step + 1))) + 1e-8
         theta = theta - rate * first / (1 - 0.9 ** (step + 1)) / scale
     return _path(np.array(kept))
+
+
+def _logs(table, law: str) -> np.ndarray:
+    """Logs of m, ell (less what does not count) and D in the paper's units, shape (3, n)."""
+    if law not in BY_LAW:
+        raise InputError(f"the paper did not fit law {law!r}: use one of {', '.join(BY_LAW)}")
+    offset = dict(get_law(law).shift)
+    return np.stack(
+        [
+            np.log((np.asarray(table[v], float) - offset.get(v, 0.0)) * unit)
+            for v, unit in PAPER_UNITS.items()
+        ]
+    )
 
 
 def _paper_loss(theta, x, y, w):
@@ -102,9 +126,16 @@ def exponents_at(path: AdamPath, stops, name: str = "alpha_ell") -> dict[int, fl
 
 
 def bootstrap(
-    table, generator: np.random.Generator, *, draws: int = 10, steps: int = 10_000
+    table,
+    generator: np.random.Generator,
+    law: str = "additive",
+    *,
+    draws: int = 10,
+    steps: int = 10_000,
 ) -> dict[str, np.ndarray]:
     """The published bootstrap: rows resampled, each refitted by Adam for `steps` steps.
+
+    `table`, `law` and errors as in `adam`; 200 draws as published.
 
     Returns
     -------
@@ -112,12 +143,18 @@ def bootstrap(
         Where Adam stood when it was stopped, in plain units.
     """
     counts = resample(len(table), draws, generator)
-    ends = [adam(table, steps=steps, every=steps, weights=w).params for w in counts]
+    ends = [adam(table, law, steps=steps, every=steps, weights=w).params for w in counts]
     return {name: np.array([end[name][-1] for end in ends]) for name in ends[0]}
 
 
 def held_out(
-    table, generator: np.random.Generator, *, splits: int = 10, steps: int = 1_000, share=0.2
+    table,
+    generator: np.random.Generator,
+    law: str = "additive",
+    *,
+    splits: int = 10,
+    steps: int = 1_000,
+    share: float = 0.2,
 ):
     """The published held-out runs: rows split at random, Adam stopped early on the larger part.
 
@@ -127,6 +164,8 @@ def held_out(
         Columns m, ell, D, loss.
     generator : numpy.random.Generator
         For the splits.
+    law : str
+        "additive" or "additive-shifted".
     splits, steps : int
         10 splits of 1,000 steps as published.
     share : float
@@ -142,17 +181,17 @@ def held_out(
     Raises
     ------
     InputError
-        If the larger part cannot identify the law.
+        If the larger part cannot identify the law, or the paper did not fit it.
     """
     import pandas as pd
 
     held = int(share * len(table))
     parts = [np.split(generator.permutation(len(table)), [held]) for _ in range(splits)]
-    return pd.DataFrame([_split(table.iloc[kept], table.iloc[out], steps) for out, kept in parts])
+    return pd.DataFrame([_split(table.iloc[k], table.iloc[out], law, steps) for out, k in parts])
 
 
-def _split(kept, out, steps: int) -> dict:
-    path, best = adam(kept, steps=steps, every=steps), fit(kept)
+def _split(kept, out, law: str, steps: int) -> dict:
+    path, best = adam(kept, law, steps=steps, every=steps), fit(kept, law)
     stopped = {name: values[-1] for name, values in path.params.items()}
     errors = [
         np.log(np.asarray(out["loss"]) / best.law.predict(params, out))
