@@ -105,13 +105,14 @@ def test_variants_show_their_exponents(compared, ax):
 
 def test_predictions_have_their_slopes_and_leave_the_view(result, ax):
     figures.loss_by_depth(result, ax)
-    view = ax.get_ylim()
+    view, ticks = ax.get_ylim(), [label.get_text() for label in ax.get_xticklabels()]
     figures.predictions(result, ax)
     lines = {str(line.get_label()): line for line in ax.get_lines()}
     for name, slope in {"average": 1, "first order": 2, "second order": 4}.items():
         x, y = lines[name].get_data()
         assert analysis.power_law(np.asarray(x), np.asarray(y)) == pytest.approx(slope)
     assert ax.get_ylim() == view
+    assert [label.get_text() for label in ax.get_xticklabels()] == ticks == ["1", "2", "3", "4"]
 
 
 def test_live_beside_stored_or_beside_its_command(result, tmp_path, monkeypatch):

@@ -66,7 +66,7 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset, ax: Axes | None = Non
         middle, low, high = np.exp(points).T
         bars = np.array([middle - low, high - middle])
         style = {"marker": MARKERS[i % 6], "color": colour(i), "capsize": 3}
-        ax.errorbar(plain["depth"], middle, yerr=bars, label=teacher_name(rho), **style)
+        ax.errorbar(plain["depth"] * 1.02**i, middle, yerr=bars, label=teacher_name(rho), **style)
     ax.set_xscale("log")
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("evaluations (plain blocks, or twice the midpoint blocks)")
@@ -110,6 +110,7 @@ def variant_gains(*compared: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(rows)), [block.replace("_", " ") for block in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.axvline(0, color=theme.INK, linestyle=":", linewidth=1)
+    ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel("depth exponent, variant minus plain block")
     ax.set_ylabel("residual connection")
     ax.legend()

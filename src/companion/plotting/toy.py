@@ -85,7 +85,7 @@ def predictions(result: xr.Dataset, ax: Axes, *, tau: float | None = None) -> Ax
     lines = {"average": analysis.average_of(ell), "first order": euler, "second order": midpoint}
     view = ax.get_ylim()
     for (name, line), style in zip(lines.items(), (":", "-.", (0, (1, 4))), strict=True):
-        ax.loglog(ell, top * line / line[0], color=theme.INK, linestyle=style, label=name)
+        ax.plot(ell, top * line / line[0], color=theme.INK, linestyle=style, label=name)
     ax.set_ylim(view)
     ax.legend(fontsize="small")
     return ax
