@@ -16,9 +16,10 @@ import xarray as xr
 from companion import probing
 from companion.corpus import Block
 from companion.models import load_model
-from companion.probing import checkpoint
+from companion.probing import checkpoint, memory
 from companion.probing.dataset import to_state
 from companion.probing.lens import reduce_logits
+from companion.probing.settings import Settings
 from companion.runtime import Runtime
 
 FIGURES = [
@@ -280,13 +281,40 @@ def test_memory_that_does_not_suffice_halves_the_batch_with_a_notice(llama, draw
         probing.probe(llama, tokens, batch_size=2)
 
 
-def test_batches_fit_into_memory(llama, monkeypatch):
-    from companion.probing import source
+def test_a_repeat_in_float32_that_does_not_fit_is_refused(build_model, draw, monkeypatch):
+    from companion.probing import noise
 
-    monkeypatch.setattr(source, "_free_bytes", lambda device: 10**6)
-    few = source.blocks_at_once(llama, 64)
-    monkeypatch.setattr(source, "_free_bytes", lambda device: 10**12)
-    assert 1 <= few < source.blocks_at_once(llama, 64) == source.TOKENS_AT_ONCE["cpu"] // 64
+    def full(net):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(noise, "widened", full)
+    low = build_model("llama", "bfloat16")
+    with pytest.raises(ValueError, match=r"repeat 1 blocks in float32.*noise_batches=0"):
+        probing.probe(low, draw(2, 8), batch_size=2)
+    assert "theta_noise" not in probing.probe(low, draw(2, 8), noise_batches=0)
+
+
+def test_batches_fit_into_memory(llama, monkeypatch):
+    settings = Settings()
+    for free, expected in ((10**12, memory.TOKENS_AT_ONCE["cpu"] // 64), (10**3, 1)):
+        monkeypatch.setattr(memory, "_free_bytes", lambda device, free=free: free)
+        assert memory.blocks_at_once(llama, settings, 50, 64) == expected
+    each, fixed = memory.block_bytes(llama, settings, 50, 64), memory.logit_bytes(llama, settings)
+    monkeypatch.setattr(memory, "_free_bytes", lambda device: 2 * (3 * each + fixed))
+    assert memory.blocks_at_once(llama, settings, 50, 64) == 3
+
+
+def test_attention_scores_and_logits_count_towards_memory(build_model):
+    model, settings = build_model("llama"), Settings()
+    scores = [memory.block_bytes(model, settings, 50, length) for length in (64, 128)]
+    assert scores[1] == pytest.approx(2 * scores[0], rel=0.1)
+    model.net.set_attn_implementation("eager")
+    written = [memory.block_bytes(model, settings, 50, length) for length in (64, 128)]
+    assert written[0] - scores[0] > 64 * 64 * 4 * 4
+    assert written[1] > 2.2 * written[0]
+    lenses = [memory.logit_bytes(model, Settings(lens=lens)) for lens in ("none", "last_block")]
+    assert lenses[0] == 0
+    assert lenses[1] >= 4 * model.ell * model.V
 
 
 def test_summarise_measures_paths_without_a_model():

@@ -85,6 +85,7 @@ def test_tokens_that_do_not_fit_are_refused(llama, given, words):
         ({"until_sem": {"loss": 0.1}}, "until_sem names 'loss'"),
         ({"until_sem": {"norm": 0.0}}, "is not positive"),
         ({"batch_size": 0}, "batch size 0"),
+        ({"noise_batches": -1}, "noise_batches -1 is out of range"),
         ({"shard": "2/2"}, "shard '2/2' is out of range"),
         ({"shard": "1"}, "shard '1' is out of range"),
         ({"shard": "3/3"}, "use I/N with 0 <= I < N"),

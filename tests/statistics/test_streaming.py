@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from companion.statistics import streaming
 from companion.statistics.streaming import (
     QUANTILES,
     STATISTICS,
@@ -65,7 +66,9 @@ def test_the_empty_one_is_neutral(seed, tokens):
         np.testing.assert_array_equal(merged.statistics(), a.statistics())
 
 
-def test_statistics_agree_with_numpy():
+@pytest.mark.parametrize("at_once", [1, 5000, 1 << 17])
+def test_statistics_agree_with_numpy(at_once, monkeypatch):
+    monkeypatch.setitem(streaming.VALUES_AT_ONCE, "cpu", at_once)
     values, group, cluster = stream(3, 5000)
     table = seen(values, group, cluster).statistics()
     for row, g in np.ndindex(2, 2):

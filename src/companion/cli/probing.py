@@ -62,6 +62,10 @@ def probe(
     paper_compat: Annotated[
         bool, typer.Option("--paper-compat", help="The published scripts' choices.")
     ] = False,
+    noise_batches: Annotated[
+        int,
+        typer.Option(min=0, help="Batches repeated in float32 under a bfloat16 or float16 run."),
+    ] = 2,
     fuse: Annotated[
         bool, typer.Option("--compile", help="Fuse the lens reduction with torch.compile.")
     ] = False,
@@ -95,6 +99,7 @@ def probe(
             lens_fraction=lens_fraction,
             sink_ratio=sink_ratio,
             paper_compat=paper_compat,
+            noise_batches=noise_batches,
             until_sem=targets,
         )
     _print(result, out, as_json)

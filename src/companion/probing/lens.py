@@ -43,8 +43,7 @@ def lens_values(
     z = _behind_last_block(model, stream, chosen, lens)
     target = tokens.flatten()[chosen + 1].to(z.device)
     results = []
-    # Fewer rows than that and reading the unembedding costs more than using it.
-    size = max(chunk_size(z.device, 4 * len(z) * model.V), model.m // (2 * len(z)))
+    size = tokens_at_once(model, len(z))
     for start in range(0, len(chosen), size):
         part = z[:, start : start + size]
         logits = model.readout(part.flatten(0, 1)).unflatten(0, part.shape[:2])
@@ -53,6 +52,12 @@ def lens_values(
     full = table.new_full((*table.shape[:2], tokens.numel()), torch.nan)
     full[:, :, chosen.to(full.device)] = table
     return _named(full, model.ell, lens)
+
+
+def tokens_at_once(model: Model, layers: int) -> int:
+    """Tokens whose logits of so many layers exist at once: what stays in cache, but not fewer than
+    make using the unembedding as dear as reading it."""
+    return max(chunk_size(model.device, 4 * layers * model.V), model.m // (2 * layers), 1)
 
 
 def _behind_last_block(model: Model, stream: Stream, chosen: Tensor, lens: str) -> Tensor:

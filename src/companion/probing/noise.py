@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from companion.probing.source import Item
 from companion.probing.state import State
-from companion.probing.sweep import Sweep
+from companion.probing.sweep import Sweep, out_of_memory
+from companion.runtime import InputError
 
 LOW = (torch.bfloat16, torch.float16)
 
@@ -28,9 +29,22 @@ def measure_noise(sweep: Sweep, batches: int) -> State:
     items = sweep.source.items(sweep.shard, 0, sweep.model)
     noise = sweep.state.noise
     for _ in range(batches):
-        if batch := list(islice(items, sweep.at_once)):
-            noise = noise + _squares(sweep, batch)
+        # In float32 every state takes twice the memory.
+        if batch := list(islice(items, max(1, sweep.at_once // 2))):
+            noise = noise + _affordable(sweep, batch)
     return replace(sweep.state, noise=noise)
+
+
+def _affordable(sweep: Sweep, batch: list[Item]) -> Tensor:
+    try:
+        return _squares(sweep, batch)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise InputError(
+            f"memory does not suffice to repeat {len(batch)} blocks in float32, twice the size of "
+            f"{sweep.model.dtype}: use a smaller batch size, or noise_batches=0 to do without"
+        ) from error
 
 
 def _squares(sweep: Sweep, batch: list[Item]) -> Tensor:

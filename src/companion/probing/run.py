@@ -18,10 +18,11 @@ from companion.probing.certificate import certify
 from companion.probing.checkpoint import Checkpoint, identity
 from companion.probing.lens import reduce_logits
 from companion.probing.measure import path_values
+from companion.probing.memory import blocks_at_once
 from companion.probing.noise import measure_noise
 from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
-from companion.probing.source import Shard, Source, blocks_at_once, open_source
+from companion.probing.source import Shard, Source, open_source
 from companion.probing.state import CLUSTERS, Batch, State
 from companion.probing.sweep import Progress, Sweep
 from companion.runtime import InputError, Runtime, provenance
@@ -116,7 +117,8 @@ def _begin(
     parts = find_parts(model)
     quantities = settings.quantities + (PARTS if parts else ())
     state = State.empty(quantities, model.ell, device)
-    at_once = at_once or blocks_at_once(model, source.facts["length"])
+    rows = len(state.distribution.bins)
+    at_once = at_once or blocks_at_once(model, settings, rows, source.facts["length"])
     reduce = torch.compile(reduce_logits, dynamic=True) if fuse else reduce_logits
     return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
 

@@ -27,6 +27,8 @@ class Settings:
             raise InputError(f"lens_fraction {self.lens_fraction} is out of range: use (0, 1]")
         if self.sink_ratio <= 1:
             raise InputError(f"sink_ratio {self.sink_ratio} is out of range: use more than 1")
+        if self.noise_batches < 0:
+            raise InputError(f"noise_batches {self.noise_batches} is out of range: use 0 or more")
         names = [q.name for q in self.quantities]
         for name, target in self.until_sem.items():
             if name not in names:

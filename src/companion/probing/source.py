@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,9 +14,6 @@ from companion.models import Model
 from companion.probing.state import CLUSTERS
 from companion.runtime import InputError
 from companion.statistics.streaming import cluster_of
-
-TOKENS_AT_ONCE = {"cpu": 8192}
-TOKENS_AT_ONCE_GPU = 65536
 
 
 class Item(NamedTuple):
@@ -172,18 +168,3 @@ def chosen_of(items: list[Item], fraction: float, seed: int) -> torch.Tensor:
         pick = draw.choice(length - 1, number, replace=False, shuffle=False)
         picks.append(np.sort(pick) + row * length)
     return torch.from_numpy(np.concatenate(picks))
-
-
-def blocks_at_once(model: Model, length: int) -> int:
-    """How many blocks fit: twice all states in half of the free memory, and not too many."""
-    each = 2 * (model.ell + 2) * length * model.m * model.dtype.itemsize
-    cap = TOKENS_AT_ONCE.get(model.device.type, TOKENS_AT_ONCE_GPU) // length
-    return max(1, min(_free_bytes(model.device) // 2 // each, cap))
-
-
-def _free_bytes(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -97,8 +97,8 @@ class Sweep:
         """The values of a batch, in halves where memory does not suffice."""
         try:
             batches = [self.measure(items)]
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+        except RuntimeError as error:
+            if not out_of_memory(error):
                 raise
             batches = None
         if batches is not None:
@@ -134,7 +134,8 @@ class Sweep:
         return all(bool((sem[rows[q]] <= t).all()) for q, t in self.settings.until_sem.items())
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on a GPU or on the CPU."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or (
         "out of memory" in text or "can't allocate memory" in text

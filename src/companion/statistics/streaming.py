@@ -21,6 +21,9 @@ STATISTICS = (
     *(f"q{round(100 * q):02d}" for q in QUANTILES),
 )
 
+VALUES_AT_ONCE = {"cpu": 1 << 17}
+VALUES_AT_ONCE_GPU = 1 << 23
+
 
 def cluster_of(documents: np.ndarray, clusters: int) -> np.ndarray:
     """Cluster of each document: its number, well mixed (splitmix64), modulo `clusters`."""
@@ -61,6 +64,10 @@ class Bins:
         x = torch.where(logarithmic, positive.log(), values)
         place = torch.floor((x - low) / (high - low) * self.number) + 1
         return place.nan_to_num(0).clamp(0, self.number + 1).long()
+
+    def rows(self, some: slice) -> Bins:
+        """The bins of some rows."""
+        return Bins(self.low[some], self.high[some], self.logarithmic[some], self.number)
 
     def edges(self, row: int) -> np.ndarray:
         """The number + 1 edges of the bins of a row, in its unit."""
@@ -156,9 +163,30 @@ class Distribution:
     def of(
         cls, bins: Bins, values: Tensor, group: Tensor, cluster: Tensor, shape: tuple
     ) -> Distribution:
-        """One batch: values (row, token), group and cluster (token,), shape (groups, clusters)."""
+        """One batch: values (row, token), group and cluster (token,), shape (groups, clusters).
+
+        A few rows at a time, so that what is computed on the way stays small.
+        """
         if not values.shape[1]:
             return cls.empty(bins, *shape, device=values.device)
+        at_once = VALUES_AT_ONCE.get(values.device.type, VALUES_AT_ONCE_GPU)
+        step = max(1, at_once // values.shape[1])
+        slices = [slice(first, first + step) for first in range(0, len(bins), step)]
+        parts = [cls._of(bins.rows(s), values[s], group, cluster, shape) for s in slices]
+        tables = zip(*(part._tables() for part in parts), strict=True)
+        counts, sums, *others = (torch.cat(table) for table in tables)
+        return cls(bins, ClusterSums(counts, sums), *others)
+
+    def _tables(self) -> tuple[Tensor, ...]:
+        return (
+            *(self.clusters.counts, self.clusters.sums),
+            *(self.squares, self.low, self.high, self.histogram),
+        )
+
+    @classmethod
+    def _of(
+        cls, bins: Bins, values: Tensor, group: Tensor, cluster: Tensor, shape: tuple
+    ) -> Distribution:
         values = values.double()
         sums = ClusterSums.of(values, group, cluster, shape)
         there = ~values.isnan()
