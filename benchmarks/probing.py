@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from peak import matmul_peak, seconds
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, log_softmax
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaConfig
@@ -134,17 +133,6 @@ def _plain_geometry(h: Tensor) -> dict[str, Tensor]:
     return {name: x.flatten(-2) for name, x in values.items()}
 
 
-def timed(device: torch.device, work: Callable[[], Any]) -> float:
-    """Seconds that `work` takes, all of the device's queue included."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
 def compare(case: Case, runtime: Runtime, repeats: int, fuse: bool) -> dict[str, Any]:
     """Both implementations in turns on the same tokens; medians of tokens a second."""
     model = build(case, runtime)
@@ -158,8 +146,8 @@ def compare(case: Case, runtime: Runtime, repeats: int, fuse: bool) -> dict[str,
             warm()
         pairs = [
             (
-                timed(model.device, lambda: plain(model, tokens, case.at_once)),
-                timed(model.device, ours),
+                seconds(lambda: plain(model, tokens, case.at_once), model.device),
+                seconds(ours, model.device),
             )
             for _ in range(repeats)
         ]
@@ -190,27 +178,22 @@ def draw(case: Case, blocks: int) -> Tensor:
     return torch.randint(0, case.config.vocab_size, (blocks, case.block), generator=generator)
 
 
-def against_floor(model: models.Model, case: Case, seconds: float) -> dict[str, float]:
+def against_floor(model: models.Model, case: Case, spent: float) -> dict[str, float]:
     """Time of forward pass and ell unembeddings at the measured matmul peak, over ours."""
-    peak = matmul_peak(model.device, model.dtype)
+    peak = matmul_peak(model.device, model.dtype, 8192)
     blocks = 2 * sum(p.numel() for p in model.blocks.parameters() if p.ndim == 2)
     attention = 2 * 2 * model.m * case.block * model.ell
     unembed = 2 * model.m * model.V * model.ell
     floor = (blocks + attention + unembed) / peak
-    return {"fraction_of_peak": floor / seconds, "peak_flops": peak, "floor_seconds": floor}
-
-
-def matmul_peak(device: torch.device, dtype: torch.dtype, n: int = 8192) -> float:
-    """Flops a second of a large square product."""
-    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    for _ in range(3):
-        a @ b
-    times = [timed(device, lambda: [a @ b for _ in range(10)]) / 10 for _ in range(5)]
-    return 2 * n**3 / min(times)
+    return {"fraction_of_peak": floor / spent, "peak_flops": peak, "floor_seconds": floor}
 
 
 def memory_growth(runtime: Runtime, first: int = 100_000, last: int = 1_000_000) -> dict[str, Any]:
-    """Growth of resident memory between `first` and `last` tokens of one probe, in bytes."""
+    """Growth of resident memory between `first` and `last` tokens of one probe, in bytes.
+
+    The largest reading after `first` tokens less the one there, so that it counts the allocator's
+    ups and downs from batch to batch; `trend` is the slope of a line through all readings.
+    """
     import psutil
 
     case = ladder_case(True)
@@ -221,10 +204,16 @@ def memory_growth(runtime: Runtime, first: int = 100_000, last: int = 1_000_000)
 
     def watch(done: int, total: int | None) -> None:
         if done >= first:
-            seen.append(process.memory_info().rss)
+            seen.append((done, process.memory_info().rss))
 
     probing.probe(model, tokens, batch_size=32, progress=watch)
-    return {"memory_growth_bytes": max(seen) - seen[0], "from_tokens": first, "to_tokens": last}
+    done, resident = np.transpose(seen)
+    return {
+        "memory_growth_bytes": int(resident.max() - resident[0]),
+        "memory_trend_bytes": int(np.polyfit(done, resident, 1)[0] * (last - first)),
+        "from_tokens": first,
+        "to_tokens": last,
+    }
 
 
 def main() -> None:

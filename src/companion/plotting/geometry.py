@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from companion.plotting import theme
 from companion.plotting.probing import (
@@ -21,7 +22,7 @@ from companion.plotting.probing import (
     plain_logs,
     whole_layers,
 )
-from companion.probing.summaries import middle_layers, middle_mean, profile
+from companion.probing.summaries import middle_layers, middle_mean, profile, rotation_slope
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -76,7 +77,7 @@ def correlation_matrix(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="layer $j$", ylabel="layer $i$")
     ax.grid(False)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+        axis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -107,6 +108,8 @@ def rotation_against_depth(
 ) -> Axes:
     """Mean middle rotation against depth, log-log, one colour and one fitted line a family.
 
+    The legend gives the line's exponent with its 95 % interval.
+
     Parameters
     ----------
     families : mapping of name to (mapping of name to dataset)
@@ -118,9 +121,11 @@ def rotation_against_depth(
         datasets = families[family]
         depths = np.array([int(d.attrs["ell"]) for d in datasets.values()], float)
         rotation = np.array([middle_mean(d).estimate for d in datasets.values()])
-        ax.plot(depths, rotation, "o", color=colour, label=family)
+        label = family
         if len(depths) >= 3:
             _fitted(ax, depths, rotation, colour)
+            label = f"{family}: {rotation_slope(datasets):.2f}"
+        ax.plot(depths, rotation, "o", color=colour, label=label)
     ax.set(xscale="log", yscale="log", xlabel=r"depth $\ell$ (blocks)")
     ax.set_ylabel(r"mean middle rotation $\bar\theta$ (rad)")
     ax.legend()
@@ -131,9 +136,9 @@ def rotation_against_depth(
 def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
     """Thin lines of the exponents that hypotheses predict, through the Axes' first point."""
     lines = [drawn for drawn in ax.lines if drawn.get_linestyle() == "None"]
-    x, y = lines[0].get_xdata(), lines[0].get_ydata()
+    x, y = np.asarray(lines[0].get_xydata()).T
     first = int(np.argmin(x))
-    reach = np.array([x[first], max(max(drawn.get_xdata()) for drawn in lines)])
+    reach = np.array([x[first], max(np.max(drawn.get_xdata()) for drawn in lines)])
     for exponent in exponents:
         values = y[first] * (reach / reach[0]) ** exponent
         ax.plot(reach, values, color=theme.INK, linestyle=":", linewidth=1)
