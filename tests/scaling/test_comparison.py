@@ -86,6 +86,22 @@ def test_witness_says_what_is_contradicted(gemstones):
     assert "contradicted with factor 3, all shapes" in witness.verdict(frame)
 
 
+def test_the_same_rows_give_the_same_interval_under_every_cut(planted):
+    """Factors that keep the same rows, and the claim, rest on the same resamples."""
+    generators = [np.random.default_rng(3) for _ in range(2)]
+    frame = witness.vary(planted, "additive", generators[0], factors=(50.0,), draws=30)
+    assert frame["low"][0] == frame["low"][1]
+    result = witness.ask(planted, "additive", generators[1], draws=30)
+    assert result.intervals[witness.METHOD]["alpha_ell"].low == frame["low"][1]
+
+
+def test_resamples_that_cannot_identify_the_law_are_refused(planted):
+    six = planted[planted["m"].isin([256, 512, 1024]) & planted["ell"].isin([4, 8, 16])]
+    six = six[(six["m"] / six["ell"]).isin([64, 32, 128]) & (six["ell"] <= 16)]
+    with pytest.raises(InputError, match="resamples of 7 shapes cannot identify"):
+        witness.ask(six, "additive", np.random.default_rng(0), draws=40)
+
+
 def test_too_few_ordinary_shapes_are_not_testable(planted):
     few = planted[planted["m"] / planted["ell"] > 100]
     claim, said = witness.ask_ordinary(few, 1.0, np.random.default_rng(0), draws=20)

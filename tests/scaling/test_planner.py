@@ -10,7 +10,7 @@ import pytest
 from companion import scaling
 from companion.plotting.planner import page
 from companion.runtime import InputError
-from companion.scaling.planner import Budget, candidates, plan
+from companion.scaling.planner import Budget, candidates, inefficiency, plan
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -51,6 +51,20 @@ def test_latency_makes_shallow_and_extrapolation_is_told(fitted):
     free, fast = (plan(*fitted, Budget(flops=1e21, latency=s)) for s in (math.inf, 1e-4))
     assert fast.ell < free.ell
     assert any("extrapolation" in w for w in plan(*fitted, Budget(flops=1e24)).warnings)
+
+
+def test_at_a_best_shape_depth_buys_as_much_as_data(fitted):
+    """Why a plan cannot call depth inefficient: equal gains per operation, up to the grid."""
+    result, _ = fitted
+    found = plan(*fitted, Budget(flops=1e20))
+    p = result.params
+    gains = [p[f"c_{v}"] * p[f"alpha_{v}"] * getattr(found, v) ** -p[f"alpha_{v}"]
+             for v in ("m", "ell", "D")]  # fmt: skip
+    assert gains[1] == pytest.approx(gains[2], rel=0.25)
+    assert gains[0] / 2 == pytest.approx(gains[2], rel=0.25)
+    claim = inefficiency(result, found)
+    assert claim.verdict == "not testable here"
+    assert f"{found.deeper:.4f}" in claim.untestable
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,18 @@ def test_jackknife_leaves_out_whole_shapes(planted):
     assert draws.params["alpha_ell"][place] == pytest.approx(expected, rel=1e-5)
 
 
+def test_resamples_of_too_few_shapes_are_counted_as_failed(planted):
+    """Five parameters of size need five shapes: of six, resampled, most draws hold fewer."""
+    few = planted[(planted["m"] + 100 * planted["ell"]).isin(
+        [256 + 400, 512 + 800, 1024 + 1600, 512 + 400, 1024 + 400, 256 + 1600])]  # fmt: skip
+    result = scaling.fit(few)
+    draws = scaling.bootstrap(result, np.random.default_rng(0), draws=200, by_shape=True)
+    weights = resample(result.n, 200, np.random.default_rng(0), result.clusters)
+    distinct = [len(np.unique(result.clusters[w > 0])) for w in weights]
+    assert not draws.converged[np.array(distinct) < 5].any()
+    assert 0 < draws.converged.sum() < 100
+
+
 def test_shared_errors_widen_the_methods_by_shape_only(grid):
     table = plant(grid, "additive", TRUTH, 0.004, np.random.default_rng(2), shared=0.9)
     result = scaling.quantify(

@@ -69,6 +69,7 @@ def _plain_ticks(ax) -> None:
         low, high = axis.get_view_interval()
         if axis.get_scale() == "log" and high < min(100 * low, 1e5):
             steps = (1, 2, 5) if high > 10 * low else (1, 2, 3, 5, 7)
+            steps = steps if high > 4 * low else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7)
             axis.set_major_locator(LogLocator(subs=steps))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())

@@ -48,13 +48,46 @@ def check_table(table, law: ScalingLaw) -> tuple[str, ...]:
     return _warnings(table, law)
 
 
-def _check_shapes(table, law: ScalingLaw) -> None:
+def resolved(table, law: ScalingLaw, weights: np.ndarray) -> np.ndarray:
+    """Which resamples keep enough distinct values and shapes to identify the law.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The n rows of the fit.
+    law : ScalingLaw
+    weights : ndarray, shape (R, n)
+        How often each resample holds each row.
+
+    Returns
+    -------
+    ndarray of bool, shape (R,)
+    """
+    members = [(np.unique(np.asarray(table[v]), return_inverse=True)[1], DISTINCT)
+               for v in law.variables]  # fmt: skip
+    members.append((_shapes(table, law), _size_parameters(law)))
+    kept = weights > 0
+    counts = [(kept @ np.eye(label.max() + 1)[label] > 0).sum(1) for label, _ in members]
+    return np.all([c >= least for c, (_, least) in zip(counts, members, strict=True)], axis=0)
+
+
+def _shapes(table, law: ScalingLaw) -> np.ndarray:
+    """A number for each row's size, shape (n,): rows of one (m, ell), or N, share it."""
+    sized = [np.asarray(table[v], float) for v in law.variables if v != "D"]
+    rows = np.stack(sized or [np.ones(len(table))])
+    return np.unique(rows, axis=1, return_inverse=True)[1].ravel()
+
+
+def _size_parameters(law: ScalingLaw) -> int:
     """The terms without data, the constant and the shifts make one number for each shape."""
-    sized = [v for v in law.variables if v != "D"]
     static = [t for t in law.terms if all(v != "D" for v, _ in t.exponents)]
     inside = {n for t in static for n in (t.coefficient, *(e for _, e in t.exponents))}
-    needed = len({n for n in (*inside, law.constant, *law.shifts) if n and isinstance(n, str)})
-    shapes = len(set(zip(*(np.asarray(table[v], float).tolist() for v in sized), strict=True)))
+    return len({n for n in (*inside, law.constant, *law.shifts) if n and isinstance(n, str)})
+
+
+def _check_shapes(table, law: ScalingLaw) -> None:
+    sized = [v for v in law.variables if v != "D"]
+    shapes, needed = int(_shapes(table, law).max()) + 1, _size_parameters(law)
     if sized and shapes < needed:
         raise InputError(
             f"law {law.name} cannot be identified: {shapes} distinct shapes ({', '.join(sized)}) "

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from companion.claims import Claim
 from companion.runtime import InputError
+from companion.scaling.findings import scope
 from companion.scaling.resampling import Draws
 from companion.scaling.result import FitResult
 from companion.statistics.intervals import Interval, percentile
@@ -23,6 +25,7 @@ WIDTHS = np.unique(np.round(np.geomspace(128, 16384, 85) / 32) * 32)
 DEPTHS = np.unique(np.round(np.geomspace(2, 256, 60)))
 PER_BLOCK = 10e-6
 BANDWIDTH = 2e12
+_SPEC = {"m": ".0f", "ell": ".0f", "D": ".3g"}
 
 
 @dataclass(frozen=True)
@@ -139,9 +142,32 @@ def plan(result: FitResult, draws: Draws, budget: Budget) -> Plan:
     )
 
 
+def inefficiency(result: FitResult, found: Plan) -> Claim:
+    """The paper's conclusion that depth is used inefficiently, which a plan cannot test.
+
+    At an optimum the last operation buys as much whether it is spent on depth, width or data, so
+    that every law finds depth as efficient as the rest there. The reason carries what twice the
+    depth buys.
+    """
+    above = found.loss.estimate - result.params.get(result.law.constant, 0.0)
+    reason = (
+        f"at the best shape for {found.flops:.2g} operations, {found.m:g} x {found.ell:g}, "
+        f"twice the depth with data kept changes the loss by {found.deeper:.4f} nats per token, of "
+        f"{above:.3f} above the floor; but at a best shape the last operation buys as much in "
+        "depth as in width or data, whatever the law, so nothing here can call depth inefficient"
+    )
+    return Claim(
+        "depth-inefficient",
+        "Depth lowers the loss robustly but inefficiently.",
+        "paper, conclusion",
+        scope(result),
+        untestable=reason,
+    )
+
+
 def row(found: Plan) -> dict[str, str]:
     """A plan as a row of a table: estimates with their intervals."""
-    spans = {name: f"{interval:.3g}" for name, interval in found.choice.items()}
+    spans = {name: f"{interval:{_SPEC[name]}}" for name, interval in found.choice.items()}
     return {**spans, "N": f"{found.N:.3g}", "loss": f"{found.loss:.4f}"}
 
 

@@ -1,7 +1,8 @@
 """Refits on resampled rows: bootstrap by row or by shape, jackknife over shapes.
 
 All refits are one batch of the solver, each with its own weights and its own convergence test;
-those that fail from the optimum are tried again from the grid, and what still fails is counted.
+those that fail from the optimum are tried again from the grid, and what still fails is counted,
+as is a resample with too few distinct shapes to identify the law.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from companion.scaling.checks import resolved
 from companion.scaling.design import Design
 from companion.scaling.result import FitResult
 from companion.scaling.solver import Solution, solve
@@ -22,7 +24,10 @@ RETRIES = 4
 
 @dataclass(frozen=True)
 class Draws:
-    """Refitted parameters: `params` name to (R,) in plain units, and which refits converged."""
+    """Refitted parameters: `params` name to (R,) in plain units.
+
+    `converged` (R,) says which refits converged on rows that can identify the law.
+    """
 
     params: dict[str, np.ndarray]
     converged: np.ndarray
@@ -105,7 +110,8 @@ def jackknife(result: FitResult) -> Draws:
 def _refitted(result: FitResult, weights: np.ndarray, method: str) -> Draws:
     held = [note.split()[0] for note in result.certificate.at_bound if "fixed" in note]
     found = refit(result.design, result.y, weights, result.theta, delta=result.delta, held=held)
-    return Draws(result.design.to_params(found.theta), found.converged, method)
+    ok = found.converged & resolved(result.table, result.law, weights)
+    return Draws(result.design.to_params(found.theta), ok, method)
 
 
 def with_draws(result: FitResult, draws: Draws) -> FitResult:
@@ -121,7 +127,7 @@ def with_draws(result: FitResult, draws: Draws) -> FitResult:
         }
     errors = {name: interval.stderr for name, interval in found.items()}
     failures = {**result.failures, draws.method: int((~ok).sum())}
-    note = f"{int((~ok).sum())} of {len(ok)} refits of {draws.method} did not converge"
+    note = f"{int((~ok).sum())} of {len(ok)} refits of {draws.method} failed"
     warnings = result.warnings if ok.all() else (*result.warnings, note)
     return replace(add(result, draws.method, errors, found), failures=failures, warnings=warnings)
 

@@ -7,6 +7,7 @@ That range was fixed in advance; the factor was chosen after the exponent had be
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 
@@ -22,6 +23,7 @@ from companion.scaling.result import FitResult
 CHINCHILLA_ASPECT = (40.0, 110.0)
 FACTORS = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
 METHOD = "bootstrap_shape"
+FAILING = 0.05
 _STATEMENT = "On a second set of runs ({}) the depth exponent is about 1 too."
 _SOURCE = "paper, section 3 (its claim, asked of other runs)"
 
@@ -45,9 +47,26 @@ def ordinary(table, factor: float = 1.5):
 
 
 def ask(table, law, generator: np.random.Generator, *, draws: int = 300) -> FitResult:
-    """Fit with the uncertainties that take whole training runs as independent."""
+    """Fit with the uncertainties that take whole training runs as independent.
+
+    Raises
+    ------
+    InputError
+        If the rows cannot identify the law, or more than a twentieth of their resamples cannot.
+    """
     methods = ("sandwich_shape", METHOD, "jackknife", "profile")
-    return quantify(fit(table, law), generator, methods=methods, draws=draws)
+    return _resampled(table, law, generator, methods, draws)
+
+
+def _resampled(table, law, generator, methods, draws: int) -> FitResult:
+    result = quantify(fit(table, law), generator, methods=methods, draws=draws)
+    failed = result.failures[METHOD]
+    if failed > FAILING * draws:
+        raise InputError(
+            f"{failed} of {draws} resamples of {len(np.unique(result.clusters))} shapes cannot "
+            f"identify law {result.law.name}"
+        )
+    return result
 
 
 def vary(
@@ -60,6 +79,8 @@ def vary(
 ):
     """The depth exponent while the cut of ordinary shapes is varied, and on all shapes.
 
+    Every cut starts from the same random numbers: cuts that keep the same rows agree.
+
     Returns
     -------
     DataFrame
@@ -68,7 +89,9 @@ def vary(
     """
     import pandas as pd
 
-    rows = [_after_cut(table, law, f, generator, draws) for f in (*factors, math.inf)]
+    rows = [
+        _after_cut(table, law, f, copy.deepcopy(generator), draws) for f in (*factors, math.inf)
+    ]
     return pd.DataFrame(rows)
 
 
@@ -76,7 +99,7 @@ def _after_cut(table, law, factor: float, generator, draws: int) -> dict:
     label = "all shapes" if math.isinf(factor) else f"factor {factor:g}"
     try:
         kept = table if math.isinf(factor) else ordinary(table, factor)
-        result = quantify(fit(kept, law), generator, methods=(METHOD,), draws=draws)
+        result = _resampled(kept, law, generator, (METHOD,), draws)
     except InputError as refused:
         blank = dict.fromkeys(("estimate", "low", "high"), math.nan)
         shape = {"rows": label, "shapes": 0, "n": 0, **blank, "failed": 0}
