@@ -16,7 +16,7 @@ from companion.models import Model
 from companion.plotting import geometry, probing, theme
 from companion.plotting.report import depth_report
 from companion.probing import controls, probe
-from companion.probing.summaries import middle_mean, profile
+from companion.probing.summaries import middle_mean, profile, rotation_slope
 from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=2)
@@ -129,6 +129,8 @@ def test_rotation_against_depth(models, known):
     assert points.get_ydata() == pytest.approx([middle_mean(d).estimate for d in models.values()])
     assert len(fitted.get_xdata()) == 2
     assert len(rest) == 1, "two depths get no line"
+    assert points.get_label() == f"models: {rotation_slope(models):.2f}"
+    assert rest[0].get_label() == "ensemble"
     geometry.guides(ax)
     drawn()
 

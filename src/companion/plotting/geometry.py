@@ -113,7 +113,7 @@ def rotation_against_depth(
     Parameters
     ----------
     families : mapping of name to (mapping of name to dataset)
-        E.g. {"ladder": {...}, "ensemble": {...}}; a line is fitted from three models on.
+        E.g. {"ladder": {...}, "ensemble": {...}}; a line is fitted from three depths on.
     ax : Axes, optional
     """
     ax = ax or plt.gca()
@@ -121,11 +121,11 @@ def rotation_against_depth(
         datasets = families[family]
         depths = np.array([int(d.attrs["ell"]) for d in datasets.values()], float)
         rotation = np.array([middle_mean(d).estimate for d in datasets.values()])
-        label = family
-        if len(depths) >= 3:
-            _fitted(ax, depths, rotation, colour)
-            label = f"{family}: {rotation_slope(datasets):.2f}"
+        enough = len(np.unique(depths)) >= 3
+        label = f"{family}: {rotation_slope(datasets):.2f}" if enough else family
         ax.plot(depths, rotation, "o", color=colour, label=label)
+        if enough:
+            _fitted(ax, depths, rotation, colour)
     ax.set(xscale="log", yscale="log", xlabel=r"depth $\ell$ (blocks)")
     ax.set_ylabel(r"mean middle rotation $\bar\theta$ (rad)")
     ax.legend()
