@@ -128,7 +128,8 @@ def _finite(value: Any) -> Any:
 def _measurement(record: Mapping[str, Any]) -> Measurement:
     unbounded = {"low": -math.inf, "expected_low": -math.inf}
     unbounded |= {"high": math.inf, "expected_high": math.inf, "estimate": math.nan}
-    values = {k: unbounded[k] if v is None else v for k, v in record.items() if k != "verdict"}
+    values: dict[str, Any] = {k: v for k, v in record.items() if k != "verdict"}
+    values = {k: unbounded[k] if v is None else v for k, v in values.items()}
     return Measurement(**values)
 
 

@@ -96,7 +96,13 @@ class Blocks:
             )
 
     def __iter__(self) -> Iterator[Block]:
-        counts = {"documents": 0, "blocks": 0, "tokens": 0, "cut": 0, "remainder": 0}
+        counts: dict[str, Any] = {
+            "documents": 0,
+            "blocks": 0,
+            "tokens": 0,
+            "cut": 0,
+            "remainder": 0,
+        }
         digest = hashlib.sha256()
         self.counts = counts
         tokens = np.empty(0, np.int64)
@@ -209,7 +215,7 @@ def _version(package: str) -> str:
 def _python_documents(packages: tuple[str, ...]) -> Iterator[Document]:
     seen: set[bytes] = set()
     for key in sorted(_python_files(packages), key=_shuffled):
-        raw = key.locate().read_bytes()
+        raw = Path(key.locate()).read_bytes()
         digest = hashlib.sha256(raw).digest()
         if raw.strip() and digest not in seen:
             seen.add(digest)

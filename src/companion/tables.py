@@ -173,7 +173,11 @@ def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
         )
     if table.empty:
         raise InputError(f"{name}: the table has no rows")
-    values = {c: _positive(table[c], f"{name}: column {c}") for c in NUMERIC if c in table.columns}
+    values = {
+        c: _positive(pd.Series(table[c]), f"{name}: column {c}")
+        for c in NUMERIC
+        if c in table.columns
+    }
     kept = {c: table[c].to_numpy() for c in table.columns if c not in values}
     remarks = [w for c, v in values.items() if c in PLAUSIBLE for w in _implausible(c, v)]
     table = pd.DataFrame({c: values.get(c, kept.get(c)) for c in table.columns})
@@ -183,9 +187,9 @@ def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
 
 def _positive(column: pd.Series, label: str) -> np.ndarray:
     try:
-        numbers = column.to_numpy(float)
+        numbers = np.asarray(column, float)
     except (TypeError, ValueError):
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
+        numbers = np.asarray(pd.to_numeric(column, errors="coerce"), float)
     bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers > 0)))
     if len(bad):
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
@@ -220,7 +224,7 @@ def drop_highest(table: pd.DataFrame, k: int) -> pd.DataFrame:
         raise InputError(f"cannot drop the {k} highest of {len(table)} losses")
     if k == 0:
         return table
-    return table[table["loss"] < np.sort(table["loss"])[-k]].reset_index(drop=True)
+    return table.loc[table["loss"] < np.sort(table["loss"])[-k]].reset_index(drop=True)
 
 
 def clusters(table) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import reduce
+from operator import add
 
 from torch import Tensor
 
@@ -32,7 +34,7 @@ def _repeat(layer: int, ell: int) -> dict[int, Rule]:
 
 def _average(layer: int, ell: int) -> dict[int, Rule]:
     beside = [index for index in (layer - 1, layer + 1) if 0 <= index < ell]
-    return {layer: lambda h, run: sum(run(index, h) for index in beside) / len(beside)}
+    return {layer: lambda h, run: reduce(add, (run(index, h) for index in beside)) / len(beside)}
 
 
 def _parallel(layer: int, ell: int) -> dict[int, Rule]:

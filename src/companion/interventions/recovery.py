@@ -58,7 +58,8 @@ def recovered(dataset: xr.Dataset, level: float = 0.95) -> xr.Dataset:
     stderr = share.std("prompt", ddof=1) / np.sqrt(facts)
     low, high = xr.full_like(estimate, np.nan), xr.full_like(estimate, np.nan)
     for index in zip(*np.nonzero(facts.values > 1), strict=True):
-        one = around(estimate.values[index], stderr.values[index], facts.values[index] - 1, level)
+        found = (float(part.values[index]) for part in (estimate, stderr, facts - 1))
+        one = around(*found, level)
         low.values[index], high.values[index] = one.low, one.high
     return xr.Dataset({"estimate": estimate, "low": low, "high": high, "facts": facts})
 
@@ -119,8 +120,9 @@ def space_needle(dataset: xr.Dataset) -> Claim:
     if published is None or not len(found):
         reason = f"needs a Pythia model of the paper and the facts `world`; this run has {model}"
     else:
+        clean = float(found[0])
         limits = published * (1 - _AGREES), published * (1 + _AGREES)
-        measured = (Measurement(f"p(Seattle), {model}", *3 * [float(found[0])], *limits),)
+        measured = (Measurement(f"p(Seattle), {model}", clean, clean, clean, *limits),)
     statement = (
         "Of the Pythia models from 70m to 12b only the largest knows where the space needle is: "
         f"the clean probability of Seattle is {PUBLISHED['pythia-12b']} there and at most "

@@ -213,4 +213,4 @@ def training_log(folder: Path, D: int, grid: Grid) -> pd.DataFrame:
     trunk, branch = (
         pd.read_json(folder / f"{name}.jsonl", lines=True) for name in ("trunk", f"D{D}")
     )
-    return pd.concat([trunk[trunk["step"] <= grid.branch_start(D)], branch], ignore_index=True)
+    return pd.concat([trunk.loc[trunk["step"] <= grid.branch_start(D)], branch], ignore_index=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from companion.interventions import KINDS, ROLES
 from companion.interventions.ablation import profiles
@@ -45,7 +46,7 @@ def by_layer(
     ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(xlabel="disturbed block $l$", ylabel=LOSS)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return ax
 
@@ -174,7 +175,7 @@ def restored(dataset: xr.Dataset, index: int, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="restored layer of $h$")
     ax.set_title(_name(one) + ("" if one.known else " (not known)"), fontsize=9)
     ax.grid(False)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -213,6 +214,6 @@ def by_role(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         ax.fill_between(one.layer, one.low, one.high, color=colour, alpha=0.2, linewidth=0)
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(xlabel="restored layer of $h$", ylabel="share recovered")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return ax

@@ -26,9 +26,9 @@ def training(curves: Mapping[int, DataFrame], ax: Axes | None = None, smooth: in
 def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | None = None) -> Axes:
     """Held-out loss against depth at the largest D that all widths have; n-grams dotted."""
     ax = ax or plt.gca()
-    longest = table[table["D"] == table.groupby("m")["D"].max().min()]
+    longest = table[table["D"] == min(table.groupby("m")["D"].max())]
     for (m, rows), colour in zip(longest.groupby("m"), theme.FAMILY_PALETTE, strict=False):
-        rows = rows.sort_values("ell")
+        rows = DataFrame(rows).sort_values("ell")
         ax.errorbar(
             rows["ell"],
             rows["loss"],
@@ -41,7 +41,7 @@ def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | N
         ax.axhline(loss, linestyle=":", color=theme.INK)
         ax.annotate(name, (longest["ell"].max(), loss), ha="right", va="bottom", color=theme.INK)
     ax.set(xscale="log", xlabel=r"depth $\ell$ (blocks)", ylabel="held-out loss (nats/token)")
-    ax.set_xticks(sorted(longest["ell"].unique()))
+    ax.set_xticks(sorted(set(longest["ell"])))
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend()

@@ -96,5 +96,7 @@ def alarm_sentence(followed: xr.Dataset) -> str:
             f"{told}: all differ, and none makes a detour of more than "
             f"{table['detour'].max():.2f} between its neighbours."
         )
-    listed = "; ".join(f"{r.model} step {r.step}: {r.alarm}" for r in odd.itertuples())
+    listed = "; ".join(
+        "{model} step {step}: {alarm}".format(**row) for row in odd.to_dict("records")
+    )
     return f"{told}, and {len(odd)} are not what their names say: {listed}."
