@@ -87,7 +87,7 @@ def predictions(result: xr.Dataset, ax: Axes, *, tau: float | None = None) -> Ax
     for (name, line), style in zip(lines.items(), (":", "-.", (0, (1, 4))), strict=True):
         ax.plot(ell, top * line / line[0], color=theme.INK, linestyle=style, label=name)
     ax.set_ylim(view)
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="small", loc="lower left")
     return ax
 
 
