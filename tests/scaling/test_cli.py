@@ -2,10 +2,12 @@
 
 import json
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from companion.cli import app
+from companion.scaling import Certificate
 
 PARAMETERS = ["c_m", "alpha_m", "c_ell", "alpha_ell", "c_D", "alpha_D", "L_0"]
 
@@ -42,6 +44,25 @@ def test_fit_prints_plain_lines(file):
     assert "starts agree" in done.stdout
 
 
+def test_warnings_are_printed(file):
+    table = pd.read_csv(file)
+    table.assign(D=table["D"] / 1e9).to_csv(file, index=False)
+    done = run("fit", file, "--column", "m=d_model", "--method", "jacobian")
+    assert done.exit_code == 0
+    assert "warning: column D" in done.stdout
+
+
+def test_a_fit_that_did_not_converge_says_so_and_fails(file, monkeypatch):
+    monkeypatch.setattr(Certificate, "reasons", ("the Hessian is not positive",))
+    fitted = run("fit", file, "--column", "m=d_model", "--method", "jacobian")
+    assert fitted.exit_code == 1
+    assert "converged NO" in fitted.stdout
+    words = ("plan", file, "--column", "m=d_model", "--flops", 1e20, "--draws", 5)
+    planned = run(*words)
+    assert planned.exit_code == 1
+    assert "warning: the fit did not converge" in planned.stdout
+
+
 def test_plan_keeps_the_budget(file):
     words = ("plan", file, "--column", "m=d_model", "--flops", 1e20, "--parameters", 1e9)
     done = run(*words, "--draws", 20, "--json")
@@ -55,6 +76,7 @@ def test_plan_keeps_the_budget(file):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("fit", "SPOILED", "--column", "m=d_model"), "column loss must be positive and finite"),
         (("fit", "nowhere.csv"), "neither a file nor one of"),
         (("fit", "FILE"), "missing columns m"),
         (("fit", "FILE", "--column", "m"), "must read like"),
@@ -67,7 +89,10 @@ def test_plan_keeps_the_budget(file):
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(file, words, said):
-    done = run(*[file if word == "FILE" else word for word in words])
+    spoiled = file.with_name("spoiled.csv")
+    table = pd.read_csv(file)
+    table.assign(loss=-table["loss"]).to_csv(spoiled, index=False)
+    done = run(*[{"FILE": file, "SPOILED": spoiled}.get(word, word) for word in words])
     assert done.exit_code == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1

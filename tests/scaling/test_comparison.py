@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -71,6 +72,15 @@ def test_claims_follow_from_the_rows(planted):
         np.random.default_rng(0), methods=["bootstrap_shape"], draws=100,
     )  # fmt: skip
     assert findings.inverse_depth(wrong).verdict == "not reproduced"
+
+
+def test_promises_are_judged_by_the_simulations_own_interval():
+    columns = ["case", "parameter", "method", "coverage", "low", "high"]
+    rows = [("one", "a", "jacobian", 0.9, 0.87, 0.93), ("one", "a", "profile", 0.94, 0.91, 0.96),
+            ("two", "a", "profile", 0.99, 0.97, 1.0)]  # fmt: skip
+    said = findings.kept_promises(pd.DataFrame(rows, columns=columns), "a")
+    assert "With one, too few contain the truth: jacobian (90.0%); as many as promised: p" in said
+    assert "With two, too many: profile (99.0%)." in said
 
 
 def test_witness_cuts_are_as_stated(planted):

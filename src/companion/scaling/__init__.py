@@ -5,18 +5,22 @@ from companion.scaling.fitting import fit
 from companion.scaling.laws import LAWS, ScalingLaw, Term, get_law
 from companion.scaling.methods import METHODS, quantify
 from companion.scaling.profile import Profile, profile, profile_pair, span
+from companion.scaling.question import Answer, ask, beside
 from companion.scaling.resampling import Draws, bootstrap, jackknife
 from companion.scaling.result import Certificate, FitResult
 
 __all__ = [
     "LAWS",
     "METHODS",
+    "Answer",
     "Certificate",
     "Draws",
     "FitResult",
     "Profile",
     "ScalingLaw",
     "Term",
+    "ask",
+    "beside",
     "bootstrap",
     "correlation",
     "describe_data",

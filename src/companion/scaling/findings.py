@@ -167,10 +167,27 @@ def preference(frame) -> str:
 
 
 def kept_promises(frame, name: str, level: float = 0.95) -> str:
-    """Which methods cover the truth as often as they say, in a sentence per case."""
-    said = []
-    for case, rows in frame[frame["parameter"] == name].groupby("case", sort=False):
-        short = [m.replace("_", ", ") for m in rows.loc[rows["high"] < level, "method"]]
-        verdict = f"too rarely: {'; '.join(short)}" if short else "no method falls short"
-        said.append(f"with {case}, {verdict}")
-    return f"Of the 95 % intervals of {name}: {', and '.join(said)}."
+    """Which methods cover the truth as often as they say, in a sentence per case.
+
+    A method falls short, or covers too often, if the simulation's own 95 % interval says so.
+    """
+    said = [
+        f"With {case}, {_judged(rows, level)}."
+        for case, rows in frame[frame["parameter"] == name].groupby("case", sort=False)
+    ]
+    return f"The 95 % intervals of {name}. {' '.join(said)}"
+
+
+def _judged(rows, level: float) -> str:
+    groups = {
+        "too few contain the truth": rows["high"] < level,
+        "too many": rows["low"] > level,
+        "as many as promised": rows["low"].le(level) & rows["high"].ge(level),
+    }
+    lists = {
+        label: ", ".join(
+            f"{r.method.replace('_', ' ')} ({r.coverage:.1%})" for r in rows[chosen].itertuples()
+        )
+        for label, chosen in groups.items()
+    }
+    return "; ".join(f"{label}: {names}" for label, names in lists.items() if names)
