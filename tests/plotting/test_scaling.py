@@ -106,6 +106,16 @@ def test_a_missing_study_says_so():
     assert figures.coverage(empty, "alpha_ell").texts[0].get_text() == "not yet run"
 
 
+def test_a_study_reads_downwards_even_where_axes_are_shared():
+    rows = [("one", "a", m, 0.9, 0.8, 0.95) for m in ("jacobian", "profile")]
+    frame = pd.DataFrame(rows, columns=["case", "parameter", "method", "coverage", "low", "high"])
+    _, axes = plt.subplots(1, 2, sharey=True)
+    for ax in axes:
+        figures.coverage(frame, "a", ax)
+    assert axes[0].get_ylim() == (1.5, -0.5)
+    assert [t.get_text() for t in axes[0].get_yticklabels()] == ["jacobian", "profile"]
+
+
 def test_designs_and_subsets(result):
     sizes = figures.design(result.table).collections[0].get_sizes()
     assert np.all(sizes == sizes[0])

@@ -236,7 +236,7 @@ def coverage(frame, name: str, ax=None, level: float = 0.95):
     ax.axvline(level, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_yticks(range(len(methods)), [m.replace("_", ", ") for m in methods])
     ax.set_xlabel(f"coverage of {LABELS.get(name, name)}")
-    ax.invert_yaxis()
+    ax.set_ylim(len(methods) - 0.5, -0.5)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
     return ax
 
