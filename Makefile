@@ -13,7 +13,7 @@ book: $(STAMP)
 	$(BIN)/companion build
 
 test: book
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 serve: book
 	$(BIN)/companion serve
