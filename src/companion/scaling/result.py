@@ -79,10 +79,10 @@ class FitResult:
     stderr: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     intervals: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
-    table: Any = field(default=None, repr=False)
-    design: Design | None = field(default=None, repr=False)
-    theta: np.ndarray | None = field(default=None, repr=False)
-    clusters: np.ndarray | None = field(default=None, repr=False)
+    table: Any = field(kw_only=True, repr=False)
+    design: Design = field(kw_only=True, repr=False)
+    theta: np.ndarray = field(kw_only=True, repr=False)
+    clusters: np.ndarray = field(kw_only=True, repr=False)
 
     @property
     def converged(self) -> bool:
