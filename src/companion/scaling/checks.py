@@ -87,7 +87,8 @@ def _size_parameters(law: ScalingLaw) -> int:
 
 def _check_shapes(table, law: ScalingLaw) -> None:
     sized = [v for v in law.variables if v != "D"]
-    shapes, needed = int(_shapes(table, law).max()) + 1, _size_parameters(law)
+    columns = [np.asarray(table[v], float).tolist() for v in sized]
+    shapes, needed = len(set(zip(*columns, strict=True))), _size_parameters(law)
     if sized and shapes < needed:
         raise InputError(
             f"law {law.name} cannot be identified: {shapes} distinct shapes ({', '.join(sized)}) "
@@ -167,8 +168,26 @@ def outliers(result, threshold: float = OUTLYING):
         Rows of the fit's table with `residual` (log of observed over predicted loss) and
         `deviations` (in units of the scale).
     """
+    r, scale, order = _far(result, threshold)
+    return result.table.iloc[order].assign(residual=r[order], deviations=r[order] / scale)
+
+
+def _far(result, threshold: float) -> tuple[np.ndarray, float, np.ndarray]:
+    """Residuals, their robust scale, and the positions of outlying rows, worst first."""
     r = result.residuals
     scale = max(1.4826 * float(np.median(np.abs(r - np.median(r)))), 1e-7)
     far = np.flatnonzero(np.abs(r) > threshold * scale)
-    order = far[np.argsort(-np.abs(r[far]))]
-    return result.table.iloc[order].assign(residual=r[order], deviations=r[order] / scale)
+    return r, scale, far[np.argsort(-np.abs(r[far]))]
+
+
+def outlying(result) -> list[str]:
+    """A warning of the outliers of a fit, if there are any."""
+    _, _, far = _far(result, OUTLYING)
+    if not len(far):
+        return []
+    worst = {v: result.table[v].to_numpy()[far[0]] for v in (*result.law.variables, "loss")}
+    where = ", ".join(f"{v} = {value:g}" for v, value in worst.items())
+    return [
+        f"{len(far)} row{'s lie' if len(far) > 1 else ' lies'} beyond {OUTLYING:g} robust standard "
+        f"deviations of the fit, the worst at {where}: reported, not dropped"
+    ]

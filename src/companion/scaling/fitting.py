@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from companion.runtime import InputError
-from companion.scaling.checks import OUTLYING, check_table, outliers
+from companion.scaling.checks import check_table, outlying
 from companion.scaling.design import EXPONENT_RANGE, Design
 from companion.scaling.laws import ScalingLaw, get_law
 from companion.scaling.result import Certificate, FitResult, dead_exponents
@@ -91,18 +91,7 @@ def fit(
         theta=theta,
         clusters=clusters(table),
     )
-    return with_jacobian(replace(result, warnings=(*result.warnings, *_outlying(result))))
-
-
-def _outlying(result: FitResult) -> list[str]:
-    far = outliers(result)
-    if far.empty:
-        return []
-    where = ", ".join(f"{v} = {far[v].iloc[0]:g}" for v in (*result.law.variables, "loss"))
-    return [
-        f"{len(far)} row{'s lie' if len(far) > 1 else ' lies'} beyond {OUTLYING:g} robust standard "
-        f"deviations of the fit, the worst at {where}: reported, not dropped"
-    ]
+    return with_jacobian(replace(result, warnings=(*result.warnings, *outlying(result))))
 
 
 def mean_objective(total, n: int, delta: float):

@@ -116,7 +116,9 @@ def beside(cases: Mapping[str, tuple], generator: np.random.Generator, *, draws:
     """
     import pandas as pd
 
-    return pd.DataFrame([_line(label, *case, generator, draws) for label, case in cases.items()])
+    return pd.DataFrame(
+        [_line(label, table, drop, generator, draws) for label, (table, drop) in cases.items()]
+    )
 
 
 def _line(label: str, table, drop: int, generator, draws: int) -> dict:
