@@ -123,6 +123,22 @@ def test_states_that_are_not_finite_name_layer_and_block(build_model, draw):
         probing.probe(model, tokens, batch_size=1)
 
 
+def test_predictions_that_are_not_finite_name_layer_and_block(build_model, draw, monkeypatch):
+    model = build_model("llama")
+    tokens = draw(5, 8)
+    tokens[tokens == 1] = 2
+    tokens[3, 2] = 1
+    real = Model.readout
+
+    def cut_off(self, z):
+        logits = real(self, z)
+        return logits.index_fill(1, torch.tensor([1]), -torch.inf) if len(z) > 48 else logits
+
+    monkeypatch.setattr(Model, "readout", cut_off)
+    with pytest.raises(InputError, match="cross_entropy read at layer 0 is not finite in block 3"):
+        probing.probe(model, tokens, lens_fraction=1.0)
+
+
 def test_files_that_do_not_belong_together_are_not_merged(llama, build_model, draw):
     tokens = draw(4, 8)
     a, b = (probing.probe(llama, tokens, shard=f"{i}/2") for i in range(2))

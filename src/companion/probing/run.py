@@ -59,7 +59,8 @@ def probe(
     batch_size : int, optional
         Blocks at once; by default what fits into memory. Halved when memory runs out.
     shard : str
-        "I/N" with 0 <= I < N: only each N-th block, starting with the I-th.
+        "I/N" with 0 <= I < N: only each N-th block, starting with the I-th. Every shard reads and
+        tokenises the whole text; for many of them, tokenise once and give the tensor.
     compile : bool
         Fuse the reduction of logits with torch.compile.
     out : path, optional

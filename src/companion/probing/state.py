@@ -61,15 +61,19 @@ class State:
         return cls(tuple(quantities), ell, distribution, correlation, noise)
 
     def add(self, batch: Batch) -> State:
-        """With one more batch."""
+        """This state with one more batch, in the memory of the old one.
+
+        New tensors would lie behind the batch's, and keep the allocator from giving those back.
+        """
         table = torch.cat([batch.values[q.name] for q in self.quantities])
         bins = self.distribution.bins
         seen = Distribution.of(bins, table, batch.group, batch.cluster, SHAPE)
-        return replace(
-            self,
-            distribution=self.distribution.merge(seen),
-            correlation=self.correlation.merge(batch.correlation),
-        )
+        distribution = self.distribution.merge(seen)
+        correlation = self.correlation.merge(batch.correlation)
+        merged = replace(self, distribution=distribution, correlation=correlation).tensors()
+        for name, kept in self.tensors().items():
+            kept.copy_(merged[name])
+        return self
 
     def merge(self, other: State) -> State:
         """Both streams together."""
@@ -80,10 +84,10 @@ class State:
             noise=self.noise + other.noise,
         )
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The state as plain arrays; `from_arrays` is the inverse."""
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the state consists of, by name."""
         d, c = self.distribution, self.correlation
-        tensors = {
+        return {
             "counts": d.clusters.counts,
             "sums": d.clusters.sums,
             "squares": d.squares,
@@ -94,7 +98,10 @@ class State:
             "correlation_sums": c.sums,
             "noise": self.noise,
         }
-        return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The state as plain arrays; `from_arrays` is the inverse."""
+        return {name: tensor.cpu().numpy() for name, tensor in self.tensors().items()}
 
     @classmethod
     def from_arrays(

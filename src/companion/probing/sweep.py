@@ -60,6 +60,7 @@ class Sweep:
             chosen = chosen_of(items, self.settings.lens_fraction, seed)
             kind = self.settings.lens
             read = lens_values(self.model, stream, tokens, chosen, kind, self.reduce)
+            self._check_read(read, chosen, items)
             values |= {name: x.to(device) for name, x in read.items()}
         return Batch(values, correlation, group, cluster)
 
@@ -77,6 +78,18 @@ class Sweep:
                 f"(dtype {self.model.dtype}): try bfloat16 or float32, or check the weights"
             )
 
+    def _check_read(self, read: dict[str, Tensor], chosen: Tensor, items: list[Item]) -> None:
+        """A prediction that is not finite would count as absent."""
+        for name, values in read.items():
+            bad = ~values[:, chosen.to(values.device)].isfinite()
+            if bad.any():
+                layer, place = (int(x) for x in bad.nonzero()[0])
+                number = items[int(chosen[place]) // len(items[0].tokens)].number
+                raise InputError(
+                    f"{name} read at layer {layer} is not finite in block {number} "
+                    f"(dtype {self.model.dtype}): the model's logits overflow or are cut off"
+                )
+
     def run(self, progress: Progress | None, keep: Callable[[Sweep], None]) -> None:
         """Batch after batch until the source ends or the errors asked for are reached."""
         items = self.source.items(self.shard, self.next_block, self.model)
@@ -84,6 +97,7 @@ class Sweep:
         while batch := list(islice(items, self.at_once)):
             for part in self._measured(batch):
                 self.state = self.state.add(part)
+                del part  # or it would stay beside all of the next batch
             self.next_block = batch[-1].number + 1
             self.blocks += len(batch)
             self.tokens += sum(len(item.tokens) for item in batch)
