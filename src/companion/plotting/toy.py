@@ -104,7 +104,8 @@ def beside(
     absent = [run.origin() for run in stored if run.result is None]
     if absent:
         right.set_axis_off()
-        right.text(0.5, 0.5, textwrap.fill(absent[0], 40), ha="center", va="center")
+        words = textwrap.fill(absent[0], 44, break_long_words=False)
+        right.text(0.5, 0.5, words, ha="center", va="center", fontsize="small")
     else:
         draw(*(run.result for run in stored), ax=right)
     return [left, right]
