@@ -50,6 +50,18 @@ def test_probe_prints_a_table_and_writes_a_file(folder, tmp_path):
     assert probing.open(tmp_path / "a.nc").attrs["tokens"] == 640
 
 
+def test_a_complete_file_is_left_alone_with_one_plain_line(folder, tmp_path):
+    first = probe(folder, tmp_path / "a.nc", "--tokens", 640)
+    again = probe(folder, tmp_path / "a.nc", "--tokens", 640, "--resume")
+    assert again.exit_code == 0, again.output
+    assert again.stdout == first.stdout
+    assert again.stderr.startswith("note: ")
+    assert again.stderr.endswith("is complete: there is nothing to do\n")
+    other = probe(folder, tmp_path / "a.nc", "--tokens", 320, "--resume")
+    assert other.exit_code == 2
+    assert "cannot resume" in other.stderr
+
+
 def test_shards_merge_on_the_command_line(folder, tmp_path):
     files = [tmp_path / f"{i}.nc" for i in range(2)]
     for i, file in enumerate(files):
