@@ -4,7 +4,8 @@
 
 Baseline: the paper's Adam loop from its one start, written in NumPy (`scaling.reenact`). Ours: a
 fit with certificate. `ratio` is Adam's time over ours; with --quick Adam runs a fifth of its
-50,000 steps, and its time (not its objective) is scaled up. Without the published table a planted one is used.
+50,000 steps, and its time (not its objective) is scaled up. Without the published table a planted
+one is used.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def main() -> None:
     print(f"{found['rows']} rows of {found['table']} on {found['device']}")
     print(f"fit with certificate    {1e3 * ours['seconds']:8.1f} ms  {ours['objective']:.6e}")
     print(
-        f"Adam, {baseline['steps']} steps      {1e3 * baseline['seconds']:8.0f} ms  {baseline['objective']:.6e}"
+        f"Adam, {baseline['steps']} steps      {1e3 * baseline['seconds']:8.0f} ms  "
+        f"{baseline['objective']:.6e}"
     )
     print(
         f"ratio                   {found['ratio']:8.0f}  (processor time {found['cpu_ratio']:.0f})"
