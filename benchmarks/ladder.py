@@ -14,7 +14,7 @@ import json
 import statistics
 
 import numpy as np
-from peak import matmul_peak, seconds
+from clock import seconds
 
 from companion.ladder.grid import Grid, Run
 from companion.ladder.model import flops_per_token
@@ -50,7 +50,7 @@ def measure(grid: Grid, device: str, compiled: bool, rounds: int) -> dict:
     baseline, own = (
         grid.step_tokens / statistics.median(times) for times in zip(*pairs, strict=True)
     )
-    peak = matmul_peak(where, kinds["bfloat16"].torch_dtype)
+    peak = kinds["bfloat16"].matmul_peak(4096)
     return {
         "ratio": statistics.median(theirs / mine for theirs, mine in pairs),
         "baseline": baseline,

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from peak import matmul_peak, seconds
+from clock import seconds
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, log_softmax
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaConfig
@@ -180,7 +180,7 @@ def draw(case: Case, blocks: int) -> Tensor:
 
 def against_floor(model: models.Model, case: Case, spent: float) -> dict[str, float]:
     """Time of forward pass and ell unembeddings at the measured matmul peak, over ours."""
-    peak = matmul_peak(model.device, model.dtype, 8192)
+    peak = model.runtime.matmul_peak(8192)
     blocks = 2 * sum(p.numel() for p in model.blocks.parameters() if p.ndim == 2)
     attention = 2 * 2 * model.m * case.block * model.ell
     unembed = 2 * model.m * model.V * model.ell

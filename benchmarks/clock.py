@@ -1,4 +1,4 @@
-"""What the device can do at most: the yardstick of the benchmarks beside this file."""
+"""Wall-clock seconds, for the benchmarks beside this file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import time
 from collections.abc import Callable
 
 import torch
-
-
-def matmul_peak(device: torch.device | str, dtype: torch.dtype, n: int = 4096) -> float:
-    """Best rate of five products of n x n matrices, in floating-point operations a second."""
-    a = torch.randn(n, n, device=device).to(dtype)
-    return 2 * n**3 / min(seconds(lambda: a @ a, device) for _ in range(5))
 
 
 def seconds(work: Callable[[], object], device: torch.device | str = "cpu") -> float:
