@@ -58,8 +58,8 @@ def recovered(dataset: xr.Dataset, level: float = 0.95) -> xr.Dataset:
     stderr = share.std("prompt", ddof=1) / np.sqrt(facts)
     low, high = xr.full_like(estimate, np.nan), xr.full_like(estimate, np.nan)
     for index in zip(*np.nonzero(facts.values > 1), strict=True):
-        found = (float(part.values[index]) for part in (estimate, stderr, facts - 1))
-        one = around(*found, level)
+        mean, sem, dof = (float(part.values[index]) for part in (estimate, stderr, facts - 1))
+        one = around(mean, sem, dof, level)
         low.values[index], high.values[index] = one.low, one.high
     return xr.Dataset({"estimate": estimate, "low": low, "high": high, "facts": facts})
 

@@ -40,7 +40,7 @@ def seed_noise(table: pd.DataFrame) -> pd.DataFrame:
     """
     groups = table.groupby(["m", "ell", "D"])["loss"]
     spread = groups.agg(seeds="size", mean="mean", deviation="std")
-    return spread[spread["seeds"] > 1]
+    return spread.loc[spread["seeds"] > 1]
 
 
 def noise_sentence(noise: pd.DataFrame) -> str:
@@ -49,9 +49,9 @@ def noise_sentence(noise: pd.DataFrame) -> str:
         return "No shape was trained with several seeds."
     freedom = noise["seeds"] - 1
     pooled = float(np.sqrt((freedom * noise["deviation"] ** 2).sum() / freedom.sum()))
-    gains = -noise["mean"].unstack("ell").diff(axis=1).iloc[:, 1:]
+    gains = -np.diff(np.asarray(noise["mean"].unstack("ell")), axis=1)
     return (
         f"The loss of one shape deviates by {pooled:.3f} nats/token from seed to seed (pooled over "
-        f"{len(noise)} cells); a doubling of depth gains {gains.min().min():.3f} to "
-        f"{gains.max().max():.3f} in the mean over seeds."
+        f"{len(noise)} cells); a doubling of depth gains {gains.min():.3f} to "
+        f"{gains.max():.3f} in the mean over seeds."
     )

@@ -113,8 +113,11 @@ def ship(
 
 def _tables(folders: Sequence[Path], sweeps: Sequence[Path]) -> dict[str, pd.DataFrame]:
     every, swept = _rows(folders), _rows(sweeps)
-    tables = {"ladder.csv": every[every["annealed"]], "ladder-trunk.csv": every[~every["annealed"]]}
-    tables |= {"ladder-sweep.csv": swept[swept["annealed"]]} if sweeps else {}
+    tables = {
+        "ladder.csv": every.loc[every["annealed"]],
+        "ladder-trunk.csv": every.loc[~every["annealed"]],
+        "ladder-sweep.csv": swept.loc[swept["annealed"]],
+    }
     return {name: table for name, table in tables.items() if len(table)}
 
 
@@ -129,7 +132,7 @@ def _finished(trained: Path) -> tuple[Grid, dict[str, Any]]:
     try:
         grid = make_grid(json.loads((trained / "grid.json").read_text(encoding="utf-8")))
         stamp = json.loads((trained / "provenance.json").read_text(encoding="utf-8"))
-        rows = int(pd.read_csv(trained / "table.csv")["annealed"].sum())
+        rows = sum(pd.read_csv(trained / "table.csv")["annealed"])
     except OSError:
         raise InputError(f"{str(trained)!r} holds no trained grid") from None
     if rows < len(grid.runs()) * len(grid.tokens):

@@ -87,7 +87,7 @@ def detours(alarms: DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(rows["step"], rows["detour"], "o-", color=colour, label=name, ms=4)
     ax.axhline(TURNED_BACK, linestyle=":", color=theme.INK)
     ax.set(ylabel="detour")
-    _steps(ax, alarms["step"].unique())
+    _steps(ax, np.unique(alarms["step"]))
     ax.legend()
     return ax
 

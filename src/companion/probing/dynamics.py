@@ -262,10 +262,15 @@ def training_brings_the_inverse_law(followed: xr.Dataset) -> Claim:
             "size": f"{given['tokens']:,} tokens a checkpoint",
         },
         tuple(
-            Measurement(f"exponent at step {step}", *frame.loc[step, list(BOUNDS)], *expected)
+            _measured(f"exponent at step {step}", frame.loc[step], expected)
             for step, expected in ends
         ),
     )
+
+
+def _measured(name: str, found: pd.Series, expected: tuple[float, float]) -> Measurement:
+    estimate, low, high = (float(found[bound]) for bound in BOUNDS)
+    return Measurement(name, estimate, low, high, *expected)
 
 
 def onset_sentence(frame: pd.DataFrame) -> str:

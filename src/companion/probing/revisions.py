@@ -97,6 +97,7 @@ def alarm_sentence(followed: xr.Dataset) -> str:
             f"{table['detour'].max():.2f} between its neighbours."
         )
     listed = "; ".join(
-        "{model} step {step}: {alarm}".format(**row) for row in odd.to_dict("records")
+        f"{name} step {step}: {alarm}"
+        for name, step, alarm in zip(odd["model"], odd["step"], odd["alarm"], strict=True)
     )
     return f"{told}, and {len(odd)} are not what their names say: {listed}."

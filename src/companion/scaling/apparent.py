@@ -87,8 +87,8 @@ def inverse_throughout(stages: pd.DataFrame, scope: Mapping[str, str]) -> Claim:
     scope : mapping
         Models, data and size, for the claim's box.
     """
-    ends = [stages.iloc[i] for i in (0, -1)]
-    unknown = any(end.isna().any() for end in ends)
+    ends = [(stages.index[i], *map(float, stages.iloc[i])) for i in (0, -1)]
+    unknown = any(np.isnan(end).any() for end in ends)
     return Claim(
         "apparent-exponent-through-training",
         "The apparent depth exponent of the loss is about one from early in training on.",
@@ -97,10 +97,8 @@ def inverse_throughout(stages: pd.DataFrame, scope: Mapping[str, str]) -> Claim:
         ()
         if unknown
         else tuple(
-            Measurement(
-                f"exponent at {end.name:,} tokens", *end[["estimate", "low", "high"]], *ABOUT_ONE
-            )
-            for end in ends
+            Measurement(f"exponent at {D:,} tokens", estimate, low, high, *ABOUT_ONE)
+            for D, estimate, low, high in ends
         ),
         "deeper models are not better at one of the stages" if unknown else "",
     )

@@ -123,7 +123,7 @@ class Design:
         :math:`\nabla^2 \ln S = \nabla^2 S / S - \nabla \ln S \nabla \ln S^T`.
         """
         B, p, _ = J.shape
-        s = 1.0 if self._power is None else theta[:, self._power, None]
+        s = np.asarray(1.0 if self._power is None else theta[:, self._power, None])
         logs = {v: self._log_of(v, theta) for v in self.columns}
         C = np.zeros((B, p, p))
         for term in self.law.terms:
@@ -163,10 +163,11 @@ class Design:
         return theta[0]
 
     def _lift(self, term, theta: np.ndarray) -> np.ndarray:
-        return sum(
+        parts = (
             (theta[:, self.index(e)] if isinstance(e, str) else e) * self.log_reference[v]
             for v, e in term.exponents
         )
+        return sum(parts, np.zeros(len(theta)))
 
     def plain_jacobian(self, theta: np.ndarray) -> np.ndarray:
         """d params / d theta for one theta, shape (p, p): carries covariances to plain units."""

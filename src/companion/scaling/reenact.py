@@ -104,7 +104,7 @@ def _paper_loss(theta, x, y, w):
 
 def _path(kept: np.ndarray) -> AdamPath:
     names = ["c_m", "c_ell", "c_D", "alpha_m", "alpha_ell", "alpha_D", "L_0"]
-    params = dict(zip(names, kept[:, 2:].T, strict=True))
+    params: dict[str, np.ndarray] = dict(zip(names, kept[:, 2:].T, strict=True))
     params |= {name: np.exp(params[name]) for name in names[:3]}
     return AdamPath(kept[:, 0].astype(int), to_plain(params), kept[:, 1])
 

@@ -102,14 +102,15 @@ def solve(
         )
     ]
     parts = [
-        _solve_chunk(design, start[i : i + CHUNK], *(a[i : i + CHUNK] for a in full), delta, limit)
+        _solve_chunk(design, start[i : i + CHUNK], [a[i : i + CHUNK] for a in full], delta, limit)
         for i in range(0, B, CHUNK)
     ]
-    return Solution(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    theta, value, cosine, found, count = map(np.concatenate, zip(*parts, strict=True))
+    return Solution(theta, value, cosine, found, count)
 
 
-def _solve_chunk(design, start, y, w, low, high, delta, limit):
-    state = _begin(design, start, y, w, low, high, delta)
+def _solve_chunk(design, start, problem, delta, limit):
+    state = _begin(design, start, *problem, delta)
     B = len(start)
     theta, value = state.theta.copy(), state.value.copy()
     cosine, count = np.full(B, np.inf), np.full(B, limit)

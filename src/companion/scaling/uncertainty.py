@@ -129,6 +129,6 @@ def with_sandwich(result: FitResult, by_cluster: bool = True) -> FitResult:
     groups = result.clusters if by_cluster else None
     method = "sandwich_shape" if by_cluster else "sandwich"
     p = int(result.free.sum())
-    dof = len(np.unique(groups)) - 1 if by_cluster else result.n - p
+    dof = len(np.unique(np.asarray(groups))) - 1 if by_cluster else result.n - p
     covariance = sandwich_covariance(result, groups)
     return add(result, method, *from_covariance(result, covariance, max(dof, 1), method))
