@@ -35,7 +35,6 @@ def dynamics(
     if out.suffix != ".nc":
         raise InputError(f"--out {str(out)!r} must end in .nc")
     from companion.probing import dynamics as training
-    from companion.probing.revisions import alarm_sentence
 
     runtime = Runtime.choose(device, dtype, seed)
     options = {"corpus": corpus, "tokens": tokens, "block_length": block_length}
@@ -44,7 +43,7 @@ def dynamics(
         followed = training.follow(
             models, revisions, runtime, out=out, resume=resume, progress=tell, **options
         )
-    print(alarm_sentence(followed))
+    print(followed.attrs["alarm"])
     print(f"written to {out}")
 
 

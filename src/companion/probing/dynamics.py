@@ -15,7 +15,7 @@ import numpy as np
 
 from companion.claims import Claim, Measurement
 from companion.probing.findings import INVERSE
-from companion.probing.revisions import digest, sketch
+from companion.probing.revisions import alarm_sentence, digest, sketch
 from companion.probing.several import short
 from companion.probing.summaries import (
     evenness,
@@ -77,7 +77,8 @@ def follow(
     runtime : Runtime
     out : Path, optional
         NetCDF file for the result. Until it is complete, the checkpoints that are done lie in a
-        folder beside it.
+        folder beside it. The sketches are large and are left out; the attribute `alarm` remembers
+        what they said.
     resume : bool
         Continue what an interrupted call left there.
     progress : callable, optional
@@ -117,8 +118,9 @@ def follow(
     result = xr.concat(rows, "model", join="outer")
     result = result.assign_coords(step=list(at.values()), model=names)
     result.attrs = {"provenance": json.dumps(provenance(runtime, given))}
+    result.attrs["alarm"] = alarm_sentence(result)
     if out and parts:
-        save(result, out)
+        save(result.drop_vars("sketch"), out)
         _discard(parts)
     return result
 
@@ -291,5 +293,5 @@ def origin(followed: xr.Dataset) -> str:
     return (
         f"{followed.sizes['model']} models at {followed.sizes['step']} steps, "
         f"{given['tokens']:,} tokens of {given['corpus']} each, on {stamp['device']}, "
-        f"{stamp['time'][:10]}, commit {stamp['commit']}."
+        f"{stamp['time'][:10]}, commit {stamp['commit']}. {followed.attrs['alarm']}"
     )
