@@ -93,9 +93,13 @@ def detours(alarms: DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def _steps(ax: Axes, steps: np.ndarray) -> None:
-    """A logarithmic axis that also shows step 0."""
-    positive = steps[steps > 0]
-    ax.set_xscale("symlog", linthresh=float(positive.min()), linscale=0.5)
+    """A logarithmic axis that also shows step 0, if there is one."""
+    if steps.min() > 0:
+        ax.set_xscale("log")
+    else:
+        first = float(steps[steps > 0].min())
+        ax.set_xscale("symlog", linthresh=first, linscale=0.5)
+        ax.set_xlim(left=-first / 5)
     ax.xaxis.set_major_locator(FixedLocator([float(step) for step in steps]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}" if steps.max() < 1e5 else "{x:.1e}"))
