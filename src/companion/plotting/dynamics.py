@@ -73,7 +73,7 @@ def exponents(
     ax.set_ylim(low - 1, high + 1)
     every = sorted({x for frame in families.values() for x in frame.index})
     _steps(ax, np.array(every))
-    ax.set(xlabel=str(next(iter(families.values())).index.name))
+    ax.set(xlabel=str(next(iter(families.values())).index.name), ylabel="exponent")
     ax.legend()
     return ax
 
