@@ -60,6 +60,7 @@ def test_every_checkpoint_is_what_a_probe_of_it_measures(series):
     followed = dynamics.follow(names(series), "step0,step8,step64", CPU, **options)
     assert followed["step"].values.tolist() == [0, 8, 64]
     assert followed["ell"].isel(step=0).values.tolist() == [2, 4]
+    assert {k: d.sizes["model"] for k, d in dynamics.by_width(followed).items()} == {"m = 16": 2}
     probed = probe_one(f"{series}/ell4@step8", CPU, **options)
     one = followed.sel(model=f"{series}/ell4", step=8)
     assert one["rotation"].sel(bound="estimate") == middle_mean(probed).estimate

@@ -232,6 +232,12 @@ def rotation_exponents(followed: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, "index").rename_axis("step")
 
 
+def by_width(followed: xr.Dataset) -> dict[str, xr.Dataset]:
+    """The models of each width m, narrow ones first, e.g. under "m = 64"."""
+    m = followed["m"].isel(step=0).values
+    return {f"m = {width}": followed.isel(model=m == width) for width in np.unique(m)}
+
+
 def onset(frame: pd.DataFrame, low: float, high: float) -> int | None:
     """First step from which on the estimate lies in [low, high] to the end, None if never."""
     inside = frame["estimate"].between(low, high)
