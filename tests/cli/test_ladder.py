@@ -8,25 +8,11 @@ from typer.testing import CliRunner
 from companion.cli import app
 from companion.cli.ladder import _Reporter
 
-GRID = {
-    "widths": [32],
-    "depths": [1],
-    "tokens": [2048],
-    "vocabulary": 300,
-    "context": 32,
-    "batch": 4,
-    "warmup": 4,
-    "evaluate": 1024,
-}
-
 
 @pytest.fixture
-def grid_file(tmp_path):
-    text = tmp_path / "text.jsonl"
-    lines = (f'{{"text": "line {i} is followed by line {i + 1}"}}' for i in range(600))
-    text.write_text("\n".join(lines))
+def grid_file(tiny_grid, tmp_path):
     grid = tmp_path / "grid.yaml"
-    grid.write_text(yaml.safe_dump({**GRID, "corpus": str(text), "held_out": str(text)}))
+    grid.write_text(yaml.safe_dump(tiny_grid | {"depths": [1], "tokens": [2048]}))
     return grid
 
 
@@ -52,8 +38,8 @@ def test_a_grid_is_trained_and_shipped(grid_file, tmp_path):
     ("change", "sentence"),
     [({"widths": [33]}, "width 33 is impossible"), ({"dephts": [2]}, "'dephts' is unknown")],
 )
-def test_impossible_grids_end_with_2(grid_file, tmp_path, change, sentence):
-    grid_file.write_text(yaml.safe_dump(GRID | change))
+def test_impossible_grids_end_with_2(tiny_grid, grid_file, tmp_path, change, sentence):
+    grid_file.write_text(yaml.safe_dump(tiny_grid | change))
     refused = companion("ladder", "train", grid_file, "--out", tmp_path / "out")
     assert refused.exit_code == 2
     assert sentence in refused.stderr

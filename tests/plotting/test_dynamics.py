@@ -1,23 +1,11 @@
 """The figures of training show what was followed."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib import pyplot as plt
 
 from companion.plotting import dynamics
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 @pytest.fixture

@@ -1,22 +1,9 @@
 """The ladder's figures show what is in the table and the logs."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 import pandas as pd
-import pytest
-from matplotlib import pyplot as plt
 
 from companion.plotting import ladder
-
-
-@pytest.fixture
-def ax():
-    figure, ax = plt.subplots()
-    yield ax
-    plt.close(figure)
 
 
 def test_loss_is_drawn_at_the_largest_common_number_of_tokens(ax):

@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from companion.probing import dynamics, revisions
+from companion.probing import dynamics, onset, revisions
 from companion.runtime import InputError, Runtime
 
 CPU = Runtime.choose("cpu", "float32")
@@ -60,7 +60,7 @@ def test_every_checkpoint_is_what_a_probe_of_it_measures(series):
     followed = dynamics.follow(names(series), "step0,step8,step64", CPU, **options)
     assert followed["step"].values.tolist() == [0, 8, 64]
     assert followed["ell"].isel(step=0).values.tolist() == [2, 4]
-    assert {k: d.sizes["model"] for k, d in dynamics.by_width(followed).items()} == {"m = 16": 2}
+    assert {k: d.sizes["model"] for k, d in onset.by_width(followed).items()} == {"m = 16": 2}
     probed = probe_one(f"{series}/ell4@step8", CPU, **options)
     one = followed.sel(model=f"{series}/ell4", step=8)
     assert one["rotation"].sel(bound="estimate") == middle_mean(probed).estimate
@@ -97,7 +97,7 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
     kept = dynamics.load(out)
     xr.testing.assert_equal(kept, whole.drop_vars("sketch"))
     assert kept.attrs["alarm"] == revisions.alarm_sentence(whole)
-    assert kept.attrs["alarm"] in dynamics.origin(kept)
+    assert kept.attrs["alarm"] in onset.origin(kept)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.nc"]
     with pytest.raises(InputError, match="there already"):
         dynamics.follow(names(series), "step0,step8", CPU, out=out, **options)
@@ -154,22 +154,3 @@ def test_digests_see_one_changed_weight():
     with torch.no_grad():
         net.bias[1] += 1e-6
     assert revisions.digest(net) != before
-
-
-def test_exponents_and_their_onset():
-    ell, step = np.array([2.0, 4, 8, 16]), [0, 8, 64, 512]
-    slopes = [-0.5, -0.8, -0.5, -1.0]
-    rotation = np.array([[ell**slope for slope in slopes]]).transpose(0, 2, 1)[0]
-    bounds = np.repeat(rotation[..., None], 3, axis=-1)
-    followed = xr.Dataset(
-        {
-            "rotation": (("model", "step", "bound"), bounds),
-            "ell": (("model", "step"), np.repeat(ell[:, None], 4, 1)),
-        },
-        coords={"step": step, "bound": list(dynamics.BOUNDS)},
-    )
-    frame = dynamics.rotation_exponents(followed)
-    assert frame["estimate"].tolist() == pytest.approx(slopes)
-    assert dynamics.onset(frame, -1.25, -0.75) == 512
-    assert dynamics.onset(frame, -0.6, 0) is None
-    assert dynamics.onset(frame, -2, 0) == 0

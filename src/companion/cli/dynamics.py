@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from companion.runtime import InputError, Runtime
+from companion.cli.options import Device, Dtype, Out
+from companion.runtime import Runtime
 
 
 def register(app: typer.Typer) -> None:
@@ -21,19 +21,17 @@ def register(app: typer.Typer) -> None:
 def dynamics(
     models: Annotated[str, typer.Argument(help="Names between commas, as for `probe`.")],
     revisions: Annotated[str, typer.Option(help="In rising order, e.g. step0,step64,step512.")],
-    out: Annotated[Path, typer.Option(help="NetCDF file to write.")],
+    out: Out,
     corpus: Annotated[str, typer.Option(help="As for `probe`.")] = "python-source",
     tokens: Annotated[int, typer.Option(min=1, help="Tokens read by each.")] = 32_768,
     block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block.")] = 256,
     batch_size: Annotated[int, typer.Option(min=0, help="Blocks at once; 0 fits the memory.")] = 0,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted call.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16, float64.")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
 ) -> None:
     """Follow rotations, update correlations and losses through the training of MODELS."""
-    if out.suffix != ".nc":
-        raise InputError(f"--out {str(out)!r} must end in .nc")
     from companion.probing import dynamics as training
 
     runtime = Runtime.choose(device, dtype, seed)

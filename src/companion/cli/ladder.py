@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from companion.cli.options import Device
+
 ladder = typer.Typer(help="Train small language models on a grid of width, depth and data.")
 
 
@@ -26,7 +28,7 @@ def train(
     grid: Annotated[Path, typer.Argument(help="YAML file of the grid.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, models and the table.")],
     resume: Annotated[bool, typer.Option(help="Continue an interrupted training.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
+    device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
     jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,

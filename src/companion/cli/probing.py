@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from companion.cli.options import Device, Dtype, Json, Out
 from companion.runtime import InputError, Runtime
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 SHOWN = ("norm", "update_norm", "theta", "theta_dh", "cross_entropy", "cross_entropy_logit")
-
-Out = Annotated[Path, typer.Option(help="NetCDF file to write.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -72,13 +70,12 @@ def probe(
     device_map: Annotated[
         str | None, typer.Option(help="auto: spread the model over several GPUs.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16, float64.")] = "auto",
+    device: Device = "auto",
+    dtype: Dtype = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the lens' choice of tokens.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Measure norms, angles, update correlations and lens losses of every layer in one pass."""
-    _check_out(out)
     targets = _targets(until_sem or [])
     from companion import models, probing
 
@@ -111,17 +108,11 @@ def merge(
     as_json: Json = False,
 ) -> None:
     """Add up probe files of different shards of one corpus."""
-    _check_out(out)
     from companion import probing
 
     result = probing.merge([probing.open(file) for file in files])
     probing.save(result, out)
     _print(result, out, as_json)
-
-
-def _check_out(out: Path) -> None:
-    if out.suffix != ".nc":
-        raise InputError(f"--out {str(out)!r} must end in .nc")
 
 
 def _targets(given: list[str]) -> dict[str, float]:

@@ -6,12 +6,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from companion.runtime import InputError, Runtime
+from companion.cli.options import Device, Dtype, Json, Out
+from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,20 +25,18 @@ def register(app: typer.Typer) -> None:
 def trace(
     model: Annotated[str, typer.Argument(help="ladder:NAME, a folder, or a Hub id.")],
     facts: Annotated[str, typer.Option(help="YAML or JSONL file, or a packaged list: python.")],
-    out: Annotated[Path, typer.Option(help="NetCDF file to write.")],
+    out: Out,
     noise: Annotated[float, typer.Option(help="Noise, in deviations of the embedding.")] = 3.0,
     draws: Annotated[int, typer.Option(help="Draws of noise per fact.")] = 4,
     window: Annotated[float, typer.Option(help="Layers restored, as a share of depth.")] = 0.1,
     max_rank: Annotated[int, typer.Option(help="Known means: among that many first.")] = 1,
     batch: Annotated[int, typer.Option(help="Runs at once.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16, float64.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    as_json: Json = False,
 ) -> None:
     """Corrupt the subject of each fact, restore one state at a time, read the target."""
-    if out.suffix != ".nc":
-        raise InputError(f"--out {str(out)!r} must end in .nc")
     from companion.interventions import Tracing, load_facts, save
     from companion.interventions import trace as traced
     from companion.models import load_model

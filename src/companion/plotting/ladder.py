@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 from pandas import DataFrame
@@ -27,7 +26,8 @@ def training(curves: Mapping[int, DataFrame], ax: Axes | None = None, smooth: in
 def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | None = None) -> Axes:
     """Held-out loss against depth at the largest D that all widths have; n-grams dotted."""
     ax = ax or plt.gca()
-    longest = table[table["D"] == np.min(table.groupby("m")["D"].max())]
+    common = min(rows["D"].max() for _, rows in table.groupby("m"))
+    longest = table[table["D"] == common]
     for (m, rows), colour in zip(longest.groupby("m"), theme.FAMILY_PALETTE, strict=False):
         rows = DataFrame(rows).sort_values("ell")
         ax.errorbar(

@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from companion.claims import Claim, Measurement
-from companion.probing.findings import INVERSE
+from companion.probing.dataset import save
 from companion.probing.revisions import alarm_sentence, digest, sketch
-from companion.probing.several import short
 from companion.probing.summaries import (
     evenness,
     middle_layers,
@@ -25,10 +23,9 @@ from companion.probing.summaries import (
     update_cosine,
 )
 from companion.runtime import InputError, Runtime, atomic, provenance
-from companion.statistics.intervals import Interval, around, log_slope
+from companion.statistics.intervals import Interval, around
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 PROFILES = ("norm", "theta", "theta_dh", "cross_entropy")
@@ -106,6 +103,7 @@ def follow(
     at = steps(revisions)
     names = listing(models)
     given = {"models": names, "revisions": list(at), **options}
+    given |= {"dtype": runtime.dtype, "seed": runtime.seed}
     parts = _parts(out, given, resume) if out else None
     tell = progress or (lambda *_: None)
     rows = []
@@ -159,12 +157,6 @@ def _kept(
     return load(file)
 
 
-def save(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write to NetCDF, atomically."""
-    with atomic(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
-
-
 def load(path: str | Path) -> xr.Dataset:
     """Read what `save` wrote."""
     import xarray as xr
@@ -212,92 +204,3 @@ def _last(probed: xr.Dataset) -> Interval:
     """The model's own loss: where the last-block lens reads, that block really follows."""
     values = (profile(probed, "cross_entropy", name)[-2] for name in ("mean", "sem"))
     return around(*map(float, values), method="clustered by document")
-
-
-def rotation_exponents(followed: xr.Dataset) -> pd.DataFrame:
-    """Exponent of the mean middle rotation against depth, with its interval, at each step.
-
-    Returns
-    -------
-    DataFrame
-        Index step; columns estimate, low, high. Needs models of three depths.
-    """
-    import pandas as pd
-
-    ell = followed["ell"].isel(step=0).values
-    rows = {}
-    for step in followed["step"].values:
-        found = log_slope(ell, followed["rotation"].sel(step=step, bound="estimate").values)
-        rows[int(step)] = dict(zip(BOUNDS, (found.estimate, found.low, found.high), strict=True))
-    return pd.DataFrame.from_dict(rows, "index").rename_axis("step")
-
-
-def by_width(followed: xr.Dataset) -> dict[str, xr.Dataset]:
-    """The models of each width m, narrow ones first, e.g. under "m = 64"."""
-    m = followed["m"].isel(step=0).values
-    return {f"m = {width}": followed.isel(model=m == width) for width in np.unique(m)}
-
-
-def onset(frame: pd.DataFrame, low: float, high: float) -> int | None:
-    """First step from which on the estimate lies in [low, high] to the end, None if never."""
-    inside = frame["estimate"].between(low, high)
-    if not inside.iloc[-1]:
-        return None
-    outside = np.flatnonzero(~inside)
-    return int(frame.index[outside[-1] + 1 if len(outside) else 0])
-
-
-START = (-0.75, 0.25)
-
-
-def training_brings_the_inverse_law(followed: xr.Dataset) -> Claim:
-    """Exponent of the mean middle rotation: near -1/2 or above at the start, near -1 at the end.
-
-    Independent updates whose size does not depend on depth give 0, scaled by ell^(-1/2) they give
-    -1/2; the range of the start reaches a quarter beyond both, up to where that of -1 begins.
-    """
-    frame = rotation_exponents(followed)
-    given = json.loads(followed.attrs["provenance"])["parameters"]
-    ends = [(frame.index[0], START), (frame.index[-1], INVERSE)]
-    return Claim(
-        "rotation-through-training",
-        "It is training that makes the mean middle rotation fall as one over the depth; at the "
-        "start it falls more slowly.",
-        "open in the paper, which names training dynamics as a limit; our test",
-        {
-            "models": ", ".join(short(name) for name in followed["model"].values),
-            "data": str(given["corpus"]),
-            "size": f"{given['tokens']:,} tokens a checkpoint",
-        },
-        tuple(
-            _measured(f"exponent at step {step}", frame.loc[step], expected)
-            for step, expected in ends
-        ),
-    )
-
-
-def _measured(name: str, found: pd.Series, expected: tuple[float, float]) -> Measurement:
-    estimate, low, high = (float(found[bound]) for bound in BOUNDS)
-    return Measurement(name, estimate, low, high, *expected)
-
-
-def onset_sentence(frame: pd.DataFrame) -> str:
-    """From which step on the estimated exponent stays in the range of an inverse law."""
-    step = onset(frame, *INVERSE)
-    last = frame.iloc[-1]
-    told = f"At the last checkpoint the exponent is {last.estimate:.2f} ({last.low:.2f} to "
-    told += f"{last.high:.2f})"
-    if step is None:
-        return f"{told}: outside the range of an inverse law, {INVERSE[0]} to {INVERSE[1]}."
-    return f"{told}; its estimate stays between {INVERSE[0]} and {INVERSE[1]} from step {step} on."
-
-
-def origin(followed: xr.Dataset) -> str:
-    """Where and on what a stored result was measured, in words."""
-    stamp = json.loads(followed.attrs["provenance"])
-    given = stamp["parameters"]
-    return (
-        f"{followed.sizes['model']} models at {followed.sizes['step']} steps, "
-        f"{given['tokens']:,} tokens of {given['corpus']} each, on {stamp['device']}, "
-        f"{stamp['time'][:10]}, commit {stamp['commit']}. {followed.attrs['alarm']}"
-    )

@@ -88,7 +88,7 @@ def inverse_throughout(stages: pd.DataFrame, scope: Mapping[str, str]) -> Claim:
         Models, data and size, for the claim's box.
     """
     ends = [(stages.index[i], *map(float, stages.iloc[i])) for i in (0, -1)]
-    unknown = any(np.isnan(end).any() for end in ends)
+    unknown = bool(np.isnan(np.array(ends, float)).any())
     return Claim(
         "apparent-exponent-through-training",
         "The apparent depth exponent of the loss is about one from early in training on.",
@@ -106,7 +106,7 @@ def inverse_throughout(stages: pd.DataFrame, scope: Mapping[str, str]) -> Claim:
 
 def _groups(table: pd.DataFrame, groups: tuple[str, ...]) -> list[pd.DataFrame]:
     found = [rows for _, rows in table.groupby(list(groups))]
-    few = [rows for rows in found if rows["ell"].nunique() < 3]
+    few = [rows for rows in found if len(set(rows["ell"])) < 3]
     if few or not found:
         named = few[0].iloc[0][list(groups)].to_dict() if few else "the table"
         raise InputError(f"{named} has fewer than three depths")

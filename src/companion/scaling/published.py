@@ -7,6 +7,8 @@ McLeish et al. 2025 (Gemstones).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +48,7 @@ def paper_params() -> dict[str, float]:
     return to_plain(PAPER)
 
 
-def to_plain(params: dict[str, float]) -> dict[str, float]:
+def to_plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """From the paper's units (ell x 100, D / 10^6) to plain ones: only coefficients change."""
     plain = dict(params)
     for v, unit in PAPER_UNITS.items():

@@ -110,7 +110,8 @@ def solve(
 
 
 def _solve_chunk(design, start, problem, delta, limit):
-    state = _begin(design, start, *problem, delta)
+    y, w, low, high = problem
+    state = _begin(design, start, y, w, low, high, delta)
     B = len(start)
     theta, value = state.theta.copy(), state.value.copy()
     cosine, count = np.full(B, np.inf), np.full(B, limit)
