@@ -20,6 +20,19 @@ def test_the_cost_of_one_rate_for_all_depths():
     assert "differs by 0.600" in said
 
 
+def test_losses_of_the_first_seed_in_a_square():
+    rows = [
+        (64.0, ell, D, seed, ell + D + seed) for ell in (2, 4) for D in (8, 16) for seed in (0, 1)
+    ]
+    table = pd.DataFrame(rows, columns=["m", "ell", "D", "seed", "loss"]).sample(
+        frac=1, random_state=0
+    )
+    square = report.losses(table)
+    assert square.to_numpy().tolist() == [[10, 18], [12, 20]]
+    assert square.index.tolist() == [(64, 2), (64, 4)]
+    assert square.columns.tolist() == [8, 16]
+
+
 def test_seed_noise_is_pooled_over_shapes():
     generator = np.random.default_rng(0)
     rows = [

@@ -26,6 +26,16 @@ def test_every_method_is_there(full):
     assert full.failures == dict.fromkeys(refitted, 0)
 
 
+def test_the_table_shows_every_interval_and_no_empty_column(full):
+    frame = full.frame()
+    assert {f"95% {method}" for method in full.intervals} < set(frame)
+    assert float(frame.loc["alpha_ell", "estimate"]) == pytest.approx(
+        full.params["alpha_ell"], rel=1e-3
+    )
+    assert "se profile" not in frame
+    assert not frame.isna().any(axis=None)
+
+
 def test_methods_agree_on_a_designed_table_with_little_noise(full):
     widths = {m: v["alpha_ell"].high - v["alpha_ell"].low for m, v in full.intervals.items()}
     for method, width in widths.items():

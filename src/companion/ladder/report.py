@@ -6,6 +6,13 @@ import numpy as np
 import pandas as pd
 
 
+def losses(table: pd.DataFrame) -> pd.DataFrame:
+    """Loss (nats/token) of the first seed: a row for each (m, ell), a column for each D."""
+    first = table[table["seed"] == table["seed"].min()]
+    whole = first.astype(dict.fromkeys(("m", "ell", "D"), int))
+    return whole.pivot(index=["m", "ell"], columns="D", values="loss")
+
+
 def tuning_sentence(sweep: pd.DataFrame, used: float) -> str:
     """What the used learning rate costs each depth against the best of the sweep, in words.
 

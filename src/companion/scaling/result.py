@@ -148,12 +148,14 @@ class FitResult:
         }
 
     def frame(self):
-        """Estimates beside standard errors and intervals of every method, as a DataFrame."""
+        """Estimates beside standard errors and intervals of every method, as text to be read."""
         import pandas as pd
 
-        frame = pd.DataFrame({"estimate": self.params})
+        frame = pd.DataFrame({"estimate": {k: f"{v:.4g}" for k, v in self.params.items()}})
         for method, errors in self.stderr.items():
-            frame[f"se {method}"] = pd.Series(errors)
+            known = {k: f"{v:.4g}" for k, v in errors.items() if math.isfinite(v)}
+            if known:
+                frame[f"se {method}"] = pd.Series(known)
         for method, found in self.intervals.items():
             frame[f"95% {method}"] = pd.Series(
                 {k: f"{v.low:.4g} to {v.high:.4g}" for k, v in found.items()}
