@@ -219,7 +219,7 @@ def _trace(
     tokens = torch.ones((1, 4), dtype=torch.long, device=_entrance(net))
     try:
         with torch.no_grad():
-            net.base_model(input_ids=tokens)
+            net.base_model(input_ids=tokens, use_cache=False)
     finally:
         for handle in handles:
             handle.remove()

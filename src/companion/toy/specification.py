@@ -19,6 +19,7 @@ TEACHERS = ("residual", "parity")
 LOSSES = ("kl", "mse")
 HEADS = ("learned", "given", "none")
 BLOCKS = ("euler", "midpoint", "gated", "depth_attention", "post_norm", "scaled_norm", "streams")
+LISTS = ("rho", "temperatures", "depths")
 NAMED = Path(__file__).parent / "named"
 
 
@@ -84,7 +85,9 @@ class Specification:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("rho", "temperatures", "depths"):
+        for name in LISTS:
+            if not isinstance(getattr(self, name), list | tuple):
+                raise InputError(f"{name} {getattr(self, name)!r} must be a list, such as [1]")
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check_choices(self)
         _check_numbers(self)
@@ -152,10 +155,7 @@ def specification(source: str | Path | Mapping[str, Any], **changes: Any) -> Spe
         record["temperatures"] = _spaced(record["temperatures"])
     if not isinstance(record.get("name"), str):
         raise InputError("the specification has no name: add name: ...")
-    try:
-        return Specification(**record)
-    except TypeError as error:
-        raise InputError(f"specification {record['name']!r}: {error}") from None
+    return Specification(**record)
 
 
 def _read(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -170,6 +170,8 @@ def _read(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
         )
     try:
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(f"{str(source)!r} is not a text file") from None
     except yaml.YAMLError as error:
         raise InputError(f"{str(source)!r} is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(record, Mapping):
@@ -193,7 +195,9 @@ def _spaced(rule: Mapping[str, Any]) -> tuple[float, ...]:
         raise InputError(
             f"temperatures {dict(rule)} need from, to and count, all numbers"
         ) from None
-    if low <= 0 or high <= 0 or count < 2:
+    if set(rule) > {"from", "to", "count"}:
+        raise InputError(f"temperatures {dict(rule)} need from, to and count, and nothing else")
+    if not (0 < low < math.inf and 0 < high < math.inf) or count < 2:
         raise InputError(f"temperatures {dict(rule)} need from > 0, to > 0 and count > 1")
     step = math.log(high / low) / (count - 1)
     return tuple(low * math.exp(step * i) for i in range(count))
@@ -212,12 +216,14 @@ def _check_numbers(spec: Specification) -> None:
         values = spec.depths if name == "depths" else (getattr(spec, name),)
         if not values or any(type(v) is not int or v < 1 for v in values):
             raise InputError(f"{name} {getattr(spec, name)!r} must be 1 or more, whole")
-    if len(set(spec.depths)) < len(spec.depths):
-        raise InputError(f"depths {spec.depths!r} must differ")
     _within("rho", spec.rho, 0, 1)
     _within("temperatures", spec.temperatures, 1e-6, math.inf)
+    for name in LISTS:
+        if len(set(getattr(spec, name))) < len(getattr(spec, name)):
+            raise InputError(f"{name} {list(getattr(spec, name))} must differ from one another")
     _within("lr", (spec.lr,), 1e-12, math.inf)
-    _within("lr_depth", (spec.lr_depth or 1,), 1e-12, math.inf)
+    if spec.lr_depth is not None:
+        _within("lr_depth", (spec.lr_depth,), 1e-12, math.inf)
     _within("decay_from", (spec.decay_from,), 0, 1)
     _within("decay_to", (spec.decay_to,), 0, 1)
     if type(spec.seed) is not int or spec.seed < 0:
@@ -226,7 +232,9 @@ def _check_numbers(spec: Specification) -> None:
 
 def _within(name: str, values: tuple[float, ...], low: float, high: float) -> None:
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    if not values or len(numbers) < len(values) or any(not low <= v <= high for v in numbers):
+    if not values or len(numbers) < len(values) or any(
+        not low <= v <= high or math.isinf(v) for v in numbers
+    ):
         given = values[0] if len(values) == 1 else list(values)
         bounds = f"{low:g} or more" if math.isinf(high) else f"between {low:g} and {high:g}"
         raise InputError(f"{name} {given!r} must be {bounds}")
