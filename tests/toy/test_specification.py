@@ -88,6 +88,15 @@ BAD = {
         "temperatures": [1.0],
     },
     "must differ": {"depths": [2, 2]},
+    "temperatures .* must differ": {"temperatures": [1, 1.0]},
+    "rho .* must differ": {"rho": [0.5, 0.5]},
+    "depths 3 must be a list": {"depths": 3},
+    "temperatures 0 must be a list": {"temperatures": 0},
+    "rho None must be a list": {"rho": None},
+    "lr inf": {"lr": math.inf},
+    "lr nan": {"lr": math.nan},
+    "lr_depth 0": {"lr_depth": 0},
+    "nothing else": {"temperatures": {"from": 0.1, "to": 1, "count": 3, "spacing": "log"}},
     "no meaning": {"loss": "mse", "head": "none"},
     "no name": {"name": None},
 }
@@ -108,6 +117,9 @@ def test_bad_files_are_refused(tmp_path):
         specification(broken)
     broken.write_text("just words")
     with pytest.raises(InputError, match="has no keys"):
+        specification(broken)
+    broken.write_bytes(b"name: \xad")
+    with pytest.raises(InputError, match="not YAML"):
         specification(broken)
 
 

@@ -170,9 +170,7 @@ def _read(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
         )
     try:
         record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise InputError(f"{str(source)!r} is not a text file") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{str(source)!r} is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(record, Mapping):
         raise InputError(f"{str(source)!r} is not a specification: it has no keys")
@@ -191,7 +189,7 @@ def _number(value: Any) -> Any:
 def _spaced(rule: Mapping[str, Any]) -> tuple[float, ...]:
     try:
         low, high, count = float(rule["from"]), float(rule["to"]), int(rule["count"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(
             f"temperatures {dict(rule)} need from, to and count, all numbers"
         ) from None
@@ -232,8 +230,10 @@ def _check_numbers(spec: Specification) -> None:
 
 def _within(name: str, values: tuple[float, ...], low: float, high: float) -> None:
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    if not values or len(numbers) < len(values) or any(
-        not low <= v <= high or math.isinf(v) for v in numbers
+    if (
+        not values
+        or len(numbers) < len(values)
+        or any(not low <= v <= high or math.isinf(v) for v in numbers)
     ):
         given = values[0] if len(values) == 1 else list(values)
         bounds = f"{low:g} or more" if math.isinf(high) else f"between {low:g} and {high:g}"
