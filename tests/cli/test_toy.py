@@ -1,5 +1,6 @@
 """`companion toy`: figures, files and resumption; one sentence and exit 2 for bad input."""
 
+import errno
 import json
 
 import pytest
@@ -51,6 +52,9 @@ BAD = {
     "no specification 'nothing'": ("nothing", "--out", "x.nc"),
     "did you mean 'depths'": ("regimes", "--out", "x.nc", "-s", "depth=[1]"),
     "must read KEY=VALUE": ("regimes", "--out", "x.nc", "-s", "depths"),
+    "is not YAML": ("regimes", "--out", "x.nc", "-s", "steps=[1"),
+    "must end in .nc": ("regimes", "--out", "x"),
+    "cannot be written": ("regimes", "--out", "/dev/null/x.nc"),
     "rho 2": ("regimes", "--out", "x.nc", "-s", "rho=[2]"),
     "--rates 'fast' must be numbers": (
         "regimes",
@@ -75,6 +79,16 @@ def test_bad_input(message):
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_disk_that_refuses_is_one_sentence(file, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "r.nc"))
+
+    monkeypatch.setattr("companion.toy.experiment.save", full)
+    done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1].startswith("error: No space left on device: ")
 
 
 def test_leftover_checkpoint_needs_resume(file, tmp_path):

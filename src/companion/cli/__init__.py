@@ -6,6 +6,7 @@ command runs, so that `companion --help` is quick.
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 
@@ -19,7 +20,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 
 class _Group(TyperGroup):
-    """Turns refused input into one sentence and exit 2, and Ctrl-C into exit 130."""
+    """Turns refused input and a disk that refuses into one sentence and exit 2, Ctrl-C into 130."""
 
     def invoke(self, ctx):
         try:
@@ -27,6 +28,12 @@ class _Group(TyperGroup):
         except InputError as refused:
             print(f"error: {refused}", file=sys.stderr)
             raise typer.Exit(BAD_INPUT) from refused
+        except OSError as failure:
+            if failure.errno in (None, errno.EPIPE):
+                raise
+            where = f": {failure.filename}" if failure.filename else ""
+            print(f"error: {failure.strerror or failure}{where}", file=sys.stderr)
+            raise typer.Exit(BAD_INPUT) from failure
         except KeyboardInterrupt as stopped:
             print("interrupted", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from stopped

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
+from companion.cli.options import Device, Json, MaybeOut
+
 
 def toy(
     spec: Annotated[str, typer.Argument(help="YAML file, or a name shown by --list")] = "",
-    out: Annotated[Path | None, typer.Option(help="NetCDF file to write")] = None,
+    out: MaybeOut = None,
     resume: Annotated[
         bool, typer.Option(help="go on from what an interrupted run left beside OUT")
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, mps or cuda")] = "auto",
+    device: Device = "auto",
     graph: Annotated[
         bool, typer.Option(help="replay each step as one CUDA graph (not measured yet)")
     ] = False,
@@ -28,7 +30,7 @@ def toy(
         str, typer.Option(help="with --variants: multiples of lr that each may choose from")
     ] = "0.5,1,2",
     names: Annotated[bool, typer.Option("--list", help="show the named specifications")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print figures as JSON")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train teacher-student networks of many depths and fit how the loss falls with depth."""
     from companion.runtime import InputError, Runtime
@@ -112,8 +114,10 @@ def _changes(pairs: list[str]) -> dict[str, object]:
     for pair in pairs:
         if "=" not in pair:
             raise InputError(f"--set {pair!r} must read KEY=VALUE, e.g. steps=1000")
-    split = [pair.split("=", 1) for pair in pairs]
-    return {key: yaml.safe_load(value) for key, value in split}
+    try:
+        return {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in pairs)}
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {pairs} is not YAML: {str(error).splitlines()[0]}") from None
 
 
 class _reporter:
