@@ -102,6 +102,14 @@ def test_reference_lines():
         assert slope == pytest.approx(predicted, rel=0.07)
 
 
+def test_absent_and_broken_results_are_refused(tmp_path):
+    with pytest.raises(InputError, match="make one with"):
+        load(tmp_path / "none.nc")
+    (tmp_path / "broken.nc").write_bytes(b"not NetCDF")
+    with pytest.raises(InputError, match="no readable toy result"):
+        load(tmp_path / "broken.nc")
+
+
 def test_result_is_labelled_and_survives_the_disk(spec, exact, tmp_path):
     result = run_toy(spec, exact)
     assert result["test_loss"].dims == DIMS

@@ -65,8 +65,10 @@ def test_several_teachers_kinds_or_no_rate_are_refused():
     two = dataclasses.replace(SPEC, rho=(0.0, 1.0))
     with pytest.raises(InputError, match="one rho and one temperature, not at 2 and 1"):
         comparison.compare(two, ["gated"], [1.0], EXACT)
-    with pytest.raises(InputError, match="at least one learning rate"):
+    with pytest.raises(InputError, match="must be one or more, each once"):
         comparison.compare(SPEC, ["gated"], [], EXACT)
+    with pytest.raises(InputError, match="each once"):
+        comparison.compare(SPEC, ["gated"], [1.0, 1.0], EXACT)
     with pytest.raises(InputError, match="block 'odd' must be one of"):
         comparison.compare(SPEC, ["odd"], [1.0], EXACT)
 

@@ -135,6 +135,12 @@ def test_another_specification_is_refused(spec, exact, checkpoint):
         run_toy(other, exact, checkpoint=checkpoint, resume=True)
 
 
+def test_checkpoint_of_other_numbers_is_refused(spec, exact, checkpoint):
+    """Batches are drawn by the device: another one would go on with other data."""
+    with pytest.raises(InputError, match="made with cpu float64, not with cpu float32"):
+        run_toy(spec, Runtime.choose("cpu", "float32"), checkpoint=checkpoint, resume=True)
+
+
 def test_corrupt_checkpoint_is_kept_aside(spec, exact, checkpoint):
     checkpoint.write_bytes(checkpoint.read_bytes()[:-40])
     with pytest.raises(InputError, match="corrupt"):
@@ -162,15 +168,21 @@ def test_one_diverged_student_is_reported_and_the_others_go_on(spec, exact, monk
 
 
 def test_too_little_memory_splits_or_refuses(spec, monkeypatch):
-    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 60_000)
+    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 170_000)
     assert 1 <= members_that_fit(spec, "cpu", 4) < spec.members
     monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 1000)
     with pytest.raises(InputError, match="batch 16"):
         members_that_fit(spec, "cpu", 4)
 
 
+def test_weights_that_do_not_fit_are_refused_before_they_are_made(spec):
+    huge = dataclasses.replace(spec, width=100_000)
+    with pytest.raises(InputError, match="make width, depths or batch smaller"):
+        Engine(huge, Runtime.choose("cpu", "float32"))
+
+
 def test_split_gives_notice(spec, exact, monkeypatch):
-    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 120_000)
+    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 350_000)
     notices = []
     run_toy(spec, exact, progress=lambda p: notices.append(p.notice))
     assert "trained in groups" in notices[0]

@@ -23,7 +23,8 @@ def save(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
 
     tensors = {f"record.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in record.items()}
     tensors |= {name: tensor.detach().contiguous() for name, tensor in _state(engine)}
-    facts = {"step": engine.step, "group": engine.group, "specification": engine.spec.to_dict()}
+    facts = {"step": engine.step, "group": engine.group, "numbers": _numbers(engine)}
+    facts["specification"] = engine.spec.to_dict()
     with atomic(path) as temporary:
         save_file(tensors, temporary, metadata={"companion": json.dumps(facts)})
 
@@ -34,7 +35,8 @@ def load(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
     Raises
     ------
     InputError
-        If the file is of another specification, or cannot be read (it is then kept aside).
+        If the file is of another specification, device or dtype, or cannot be read (then it is
+        kept aside).
     """
     from safetensors import SafetensorError, safe_open
 
@@ -42,8 +44,9 @@ def load(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
         with safe_open(path, framework="pt", device=engine.device) as file:
             facts = json.loads(file.metadata()["companion"])
             _check(engine, facts, path)
-            saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, TypeError) as error:
+            wanted = [*(f"record.{name}" for name in record), *(name for name, _ in _state(engine))]
+            saved = {name: file.get_tensor(name) for name in wanted}
+    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         aside = path.rename(path.with_name(path.name + ".corrupt"))
         raise InputError(f"checkpoint {str(path)!r} is corrupt, kept as {aside.name!r}") from error
     for name in record:
@@ -61,7 +64,7 @@ def group_of(path: Path) -> int:
     try:
         with safe_open(path, framework="pt") as file:
             return int(json.loads(file.metadata()["companion"])["group"])
-    except (SafetensorError, KeyError, TypeError):
+    except (SafetensorError, KeyError, TypeError, ValueError):
         return 0
 
 
@@ -74,6 +77,16 @@ def _check(engine: Engine, facts: dict, path: Path) -> None:
             f"checkpoint {str(path)!r} is of another specification: "
             f"{key} is {theirs.get(key)!r} there and {ours[key]!r} here"
         )
+    made = facts.get("numbers", _numbers(engine))
+    if made != _numbers(engine):
+        raise InputError(
+            f"checkpoint {str(path)!r} was made with {made}, not with {_numbers(engine)}"
+        )
+
+
+def _numbers(engine: Engine) -> str:
+    """Where and how its numbers are made: batches and rounding depend on both."""
+    return f"{engine.device.split(':')[0]} {str(engine.dtype).removeprefix('torch.')}"
 
 
 def _state(engine: Engine) -> Iterator[tuple[str, torch.Tensor]]:

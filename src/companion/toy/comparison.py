@@ -71,8 +71,8 @@ def compare(
         )
     names = list(dict.fromkeys([BASELINE, *blocks]))
     runs = [dataclasses.replace(spec, block=b, lr=rate * spec.lr) for b in names for rate in rates]
-    if not runs:
-        raise InputError("a comparison needs at least one learning rate")
+    if not runs or len(set(rates)) < len(rates):
+        raise InputError(f"rates {list(rates)} must be one or more, each once")
     results = [_final(one, runtime, progress, parts) for one in runs]
     stacked = xr.concat(results, "run", coords="minimal", compat="override")
     index = np.arange(len(runs)).reshape(len(names), len(rates))

@@ -203,6 +203,8 @@ def mean_entropy(teachers: Teachers, spec: Specification) -> np.ndarray:
 def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:
     """How many members of the deepest students fit in half of the free memory, at least 1.
 
+    Weights, gradients and Adam's averages of all students are there at any time and come first.
+
     Raises
     ------
     InputError
@@ -212,11 +214,16 @@ def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:
     states = max(spec.depths) * (evaluations * (spec.hidden + 2 * spec.width) + spec.width)
     readout = 8 * spec.vocabulary if spec.loss == "kl" else 0
     each = spec.batch * (states + readout) * itemsize
-    fit = free_memory(device) // 2 // each
+    blocks = sum(spec.depths) * evaluations * 2 * spec.width * spec.hidden
+    heads = len(spec.depths) * spec.width * spec.vocabulary if spec.head == "learned" else 0
+    weights = 4 * spec.members * (blocks + heads) * itemsize
+    free = free_memory(device)
+    fit = max(free - weights, 0) // 2 // each
     if fit < 1:
         raise InputError(
-            f"batch {spec.batch} at depth {max(spec.depths)} needs {2 * each / 2**30:.1f} GiB free "
-            f"on {device}, which has {free_memory(device) / 2**30:.1f}: make the batch smaller"
+            f"{spec.members} students of each depth and batch {spec.batch} need "
+            f"{(weights + 2 * each) / 2**30:.1f} GiB free on {device}, which has "
+            f"{free / 2**30:.1f}: make width, depths or batch smaller"
         )
     return min(spec.members, fit)
 

@@ -115,8 +115,11 @@ def load(path: str | Path) -> xr.Dataset:
     """Read a result of `save`."""
     if not Path(path).is_file():
         raise InputError(f"no toy result {str(path)!r}: make one with `companion toy`")
-    with xr.open_dataset(path, engine="h5netcdf") as file:
-        return file.load()
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            return file.load()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is no readable toy result: make it again") from error
 
 
 def _group(path: Path | None, resume: bool) -> int | None:
