@@ -152,3 +152,21 @@ def test_capture_removes_its_hooks(folder):
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
     assert "forward" not in vars(model.owner)
+
+
+def test_a_broken_configuration_or_tokenizer_is_refused_with_its_reason(folder):
+    config = folder / "config.json"
+    whole = config.read_text()
+    for broken, words in [('"hidden_size": 17', "hidden size"), ('"hidden_size": "x"', "got str")]:
+        config.write_text(whole.replace('"hidden_size": 16', broken))
+        with pytest.raises(InputError, match=f"could not be opened: .*{words}"):
+            models.load_model(str(folder), CPU)
+    config.write_text(whole)
+    (folder / "tokenizer.json").write_text('{"half": ')
+    with pytest.raises(InputError, match="the tokenizer of .* could not be read"):
+        models.load_model(str(folder), CPU)
+
+
+def test_an_empty_name_is_refused():
+    with pytest.raises(InputError, match="'' is no name"):
+        models.load_model("", CPU)

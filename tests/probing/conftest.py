@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers as T
 
-from companion.models import Model
+from companion.models import Model, find_parts
 from companion.runtime import Runtime
 
 V, T_BLOCK, BLOCKS = 96, 12, 3
@@ -70,6 +70,13 @@ FAMILIES = {
     "gptj": ("GPTJConfig", GPT | {"rotary_dim": 4}),
     "granite": ("GraniteConfig", GQA | {"logits_scaling": 8.0, "residual_multiplier": 0.5}),
     "granitemoe": ("GraniteMoeConfig", GQA | LOCAL | {"logits_scaling": 4.0}),
+    "jamba": (
+        "JambaConfig",
+        GQA
+        | {"num_experts": 2, "attn_layer_offset": 1, "attn_layer_period": 2}
+        | {"mamba_dt_rank": 4, "use_mamba_kernels": False},
+    ),
+    "lfm2": ("Lfm2Config", GQA | {"layer_types": ["conv", "full_attention", "conv"]}),
     "llama": ("LlamaConfig", GQA),
     "mistral": ("MistralConfig", GQA | SLIDING),
     "mixtral": ("MixtralConfig", GQA | LOCAL),
@@ -91,6 +98,13 @@ FAMILIES = {
     "phi3": ("Phi3Config", GQA),
     "qwen2": ("Qwen2Config", GQA),
     "qwen3": ("Qwen3Config", HEAD),
+    "qwen3_5": (
+        "Qwen3_5TextConfig",
+        HEAD
+        | {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+        | {"linear_key_head_dim": 8, "linear_value_head_dim": 8}
+        | {"linear_num_key_heads": 2, "linear_num_value_heads": 4},
+    ),
     "qwen3_moe": ("Qwen3MoeConfig", HEAD | MOE | {"moe_intermediate_size": 16}),
     "smollm3": ("SmolLM3Config", GQA),
     "stablelm": ("StableLmConfig", GQA),
@@ -159,9 +173,10 @@ def slow_values(model, tokens):
     at layer l is the model's own logits with the blocks l .. ell-2 (last-block lens) or
     l .. ell-1 (logit lens) turned into the identity.
     """
+    parts = find_parts(model)
     with torch.no_grad():
         states = raw_states(model, tokens)
-        values = path_loop(states)
+        values = path_loop(states) | (part_norms(model, tokens, parts) if parts else {})
         final = skipped_logits(model, tokens, range(0))
         for suffix, last in (("", model.ell - 1), ("_logit", model.ell)):
             layers = range(model.ell if suffix == "" else model.ell + 1)
@@ -198,6 +213,38 @@ def skipped_logits(model, tokens, skipped):
     finally:
         for layer in skipped:
             del model.blocks[layer].forward
+
+
+def part_norms(model, tokens, parts):
+    """Lengths of the two parts of each update, (layer, token): what a block adds when its
+    feed-forward part is put to zero is the attention part, the rest of its update the other."""
+    lengths = {"attention_norm": [], "mlp_norm": []}
+
+    def zero(module, args, output):
+        if isinstance(output, torch.Tensor):
+            return torch.zeros_like(output)
+        return torch.zeros_like(output[0]), *output[1:]
+
+    with torch.no_grad():
+        for block in model.blocks:
+            seen = []
+            watch = block.register_forward_hook(
+                lambda *call, seen=seen: seen.append(call[1:]), with_kwargs=True
+            )
+            model.states(tokens)
+            handle = getattr(block, parts.mlp).register_forward_hook(zero)
+            model.states(tokens)
+            handle.remove()
+            watch.remove()
+            whole, attention = (update_of(*call) for call in seen)
+            lengths["attention_norm"].append(attention.norm(dim=-1).flatten())
+            lengths["mlp_norm"].append((whole - attention).norm(dim=-1).flatten())
+    return {name: torch.stack(rows).double().numpy() for name, rows in lengths.items()}
+
+
+def update_of(args, kwargs, output):
+    entered = args[0] if args else kwargs["hidden_states"]
+    return (output if isinstance(output, torch.Tensor) else output[0]) - entered
 
 
 def path_loop(states):

@@ -37,6 +37,32 @@ def test_one_block_is_refused(build_model, tokens):
         probing.probe(build_model("llama", num_hidden_layers=1), tokens)
 
 
+def test_a_family_whose_code_fails_is_refused_with_its_reason(build_model, monkeypatch):
+    model = build_model("llama")
+    monkeypatch.setattr(model.net.model.norm, "forward", lambda *args: args[1])
+    with pytest.raises(InputError, match=r"llama\) does not run on four tokens .*out of range"):
+        Model.of(model.net, CPU)
+    monkeypatch.undo()
+    monkeypatch.setattr(Model, "readout", lambda self, z: z.no_such_thing)
+    with pytest.raises(probing.CertificateError, match=r"cannot be taken apart .*no_such_thing"):
+        probing.certify(model)
+
+
+def test_blocks_that_take_several_states_a_token_are_refused(build_model, tokens):
+    model = build_model("llama")
+    model.net.config.hidden_size = 16
+    with pytest.raises(InputError, match="does not hand block 0 one state of 16 numbers a token"):
+        probing.probe(model, tokens)
+
+
+def test_weights_that_are_not_finite_name_the_layer(build_model, tokens):
+    model = build_model("llama")
+    with torch.no_grad():
+        model.blocks[1].mlp.down_proj.weight[0, 0] = torch.nan
+    with pytest.raises(InputError, match="hidden state of layer 2 is not finite on random tokens"):
+        probing.probe(model, tokens)
+
+
 def test_a_tokenizer_larger_than_the_model_is_refused(build_model):
     class Tokenizer(list):
         pass

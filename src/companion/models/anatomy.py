@@ -61,8 +61,8 @@ class Model:
         Raises
         ------
         InputError
-            If it has no list of blocks, does not run in its dtype, or the tokenizer has more
-            tokens than the model.
+            If it has no list of blocks, does not run, or the tokenizer has more tokens than the
+            model.
         """
         net = net.eval()
         name = name or f"{net.config.model_type} in memory"
@@ -73,11 +73,11 @@ class Model:
         owner, blocks = _find_blocks(net, name)
         try:
             traced = _trace(net, owner, blocks)
-        except RuntimeError as error:
+        except Exception as error:  # whatever a family's own code raises
             raise InputError(
-                f"model {name!r} ({net.config.model_type}) does not run in "
-                f"{str(net.dtype).removeprefix('torch.')} ({str(error).strip().splitlines()[0]}): "
-                "use another dtype"
+                f"model {name!r} ({net.config.model_type}) does not run on four tokens in "
+                f"{str(net.dtype).removeprefix('torch.')} ({reason(error)}): use another dtype, or "
+                "mend its configuration"
             ) from error
         model = cls(name, net, tokenizer, runtime, blocks, owner, *traced)
         _check_vocabulary(model)
@@ -161,6 +161,12 @@ class Model:
             del self.owner.forward
             if patched is not None:
                 self.owner.forward = patched
+
+
+def reason(error: Exception) -> str:
+    """The first sentence of an error's text, or its type where it has none."""
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {more[0].strip()}" if first.endswith(":") and more else first
 
 
 def refuse_encoders(config: Any, name: str) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from companion.models.anatomy import Model, refuse_encoders
-from companion.models.weights import read_weights, reason
+from companion.models.anatomy import Model, reason, refuse_encoders
+from companion.models.weights import read_weights
 from companion.runtime import InputError, Runtime, hub_reachable
 
 LADDER = Path(__file__).resolve().parents[1] / "data" / "ladder"
@@ -52,12 +52,14 @@ def load_model(
     config = _config(name, place, options)
     refuse_encoders(config, name)
     net = read_weights(name, place, options, runtime, device_map)
-    return Model.of(net, runtime, _tokenizer(place, options), name)
+    return Model.of(net, runtime, _tokenizer(name, place, options), name)
 
 
 def _locate(name: str) -> tuple[str, dict[str, Any]]:
     """Where transformers shall look, and its options: revision, or subfolder on this machine."""
     bare, _, revision = name.partition("@")
+    if not bare:
+        raise InputError(f"model {name!r} is no name: use ladder:NAME, a folder, or a Hub id")
     if bare.startswith("ladder:"):
         return _folder(LADDER / bare.removeprefix("ladder:"), revision, name)
     path = Path(bare).expanduser()
@@ -108,7 +110,7 @@ def _config(name: str, place: str, options: dict[str, Any]) -> Any:
 
     try:
         return AutoConfig.from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever a family's own checks raise
         raise InputError(f"model {name!r} could not be opened: {reason(error)}") from error
 
 
@@ -119,12 +121,18 @@ def _import_tqdm() -> None:
         import tqdm.auto  # noqa: F401
 
 
-def _tokenizer(place: str, options: dict[str, Any]) -> Any:
+def _tokenizer(name: str, place: str, options: dict[str, Any]) -> Any:
     """The model's tokenizer, or None where the folder has none."""
     from transformers import AutoTokenizer
 
     options = {key: value for key, value in options.items() if key != "subfolder"}
     try:
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError):
-        return None
+    except Exception as error:
+        if Path(place, "tokenizer.json").exists():
+            raise InputError(
+                f"the tokenizer of {name!r} could not be read: {reason(error)}"
+            ) from error
+        if isinstance(error, (OSError, ValueError)):
+            return None
+        raise

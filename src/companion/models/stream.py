@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from companion.models.anatomy import Model, first_tensor
 from companion.models.parts import Parts
+from companion.runtime import InputError
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
 
     h_0 is the embedding output as the first block gets it; h_ell leaves the last block before any
     final norm (the published scripts' last state is normed).
+
+    Raises
+    ------
+    InputError
+        If what enters a block is not one state for each token.
     """
     shape = (model.ell + 1, *tokens.shape, model.m)
     h = torch.empty(shape, dtype=model.dtype, device=model.device)
@@ -51,6 +57,11 @@ def capture(model: Model, tokens: Tensor, parts: Parts | None = None) -> Stream:
     def enter(layer: int) -> Callable:
         def keep(block: nn.Module, args: tuple, kwargs: dict) -> None:
             states, call["arguments"], call["keywords"] = _split(args, kwargs)
+            if getattr(states, "shape", None) != h[layer].shape:
+                raise InputError(
+                    f"model {model.name!r} ({model.family}) does not hand block {layer} one state "
+                    f"of {model.m} numbers a token, so it has no residual stream to read"
+                )
             h[layer].copy_(states)
 
         return keep
@@ -90,7 +101,7 @@ def replay_last_block(model: Model, stream: Stream, states: Tensor) -> Tensor:
     return first_tensor(model.blocks[-1](states, *stream.arguments, **keywords))
 
 
-def _split(args: tuple, kwargs: dict) -> tuple[Tensor, tuple, dict]:
+def _split(args: tuple, kwargs: dict) -> tuple[Any, tuple, dict]:
     if args:
         return args[0], args[1:], kwargs
-    return kwargs["hidden_states"], (), kwargs
+    return kwargs.get("hidden_states"), (), kwargs

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from companion.models.anatomy import reason
 from companion.runtime import InputError, Runtime
 
 
@@ -56,7 +57,7 @@ def read_weights(
         raise InputError(
             f"the weights of {name!r} are corrupt: {_blame(place, options, error)}"
         ) from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever a family's own code raises
         raise InputError(f"the weights of {name!r} could not be loaded: {reason(error)}") from error
     net, info = loaded
     if missing := sorted(info["missing_keys"]):
@@ -65,11 +66,6 @@ def read_weights(
             "they belong to another configuration"
         )
     return net if device_map else net.to(runtime.torch_device)
-
-
-def reason(error: Exception) -> str:
-    """The first line of an error's text, or its type where it has none."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _check_map(device_map: str | Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from companion.models import Model, Stream, capture, replay_last_block
+from companion.models.anatomy import reason
 from companion.runtime import InputError
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
@@ -46,18 +47,17 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
         )
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(0, model.V, (BLOCKS, LENGTH), generator=generator)
+    tolerance = TOLERANCE[model.dtype]
     with torch.no_grad():
         stream = capture(model, tokens)
-        replayed = replay_last_block(model, stream, stream.h[-2])
-        read = model.readout(replayed.flatten(0, 1))
-        own = model.logits(tokens).flatten(0, 1)
-        tolerance = TOLERANCE[model.dtype]
-        differences = {
-            "replay": _difference(replayed, stream.h[-1]),
-            "lens": _difference(read, own),
-            "future": _future(model, tokens, stream),
-        }
-        head = _head(model, stream, own)
+        _check_finite(model, stream)
+        try:
+            differences, head = _compare(model, tokens, stream)
+        except Exception as error:  # whatever a family's own code raises
+            raise CertificateError(
+                f"model {model.name!r} ({model.family}) cannot be taken apart into blocks, final "
+                f"norm and unembedding: {reason(error)}"
+            ) from error
     _judge(model, differences, tolerance)
     return {
         **differences,
@@ -66,6 +66,27 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
         "final_norm": type(model.final_norm).__name__ if model.final_norm else None,
         "head": head,
     }
+
+
+def _compare(model: Model, tokens: Tensor, stream: Stream) -> tuple[dict[str, float], str]:
+    replayed = replay_last_block(model, stream, stream.h[-2])
+    own = model.logits(tokens).flatten(0, 1)
+    differences = {
+        "replay": _difference(replayed, stream.h[-1]),
+        "lens": _difference(model.readout(replayed.flatten(0, 1)), own),
+        "future": _future(model, tokens, stream),
+    }
+    return differences, _head(model, stream, own)
+
+
+def _check_finite(model: Model, stream: Stream) -> None:
+    bad = ~stream.h.isfinite().flatten(1).all(1)
+    if bad.any():
+        raise CertificateError(
+            f"model {model.name!r} ({model.family}): the hidden state of layer "
+            f"{int(bad.nonzero()[0])} is not finite on random tokens (dtype {model.dtype}): "
+            "try bfloat16 or float32, or check the weights"
+        )
 
 
 MEANING = {
