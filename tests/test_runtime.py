@@ -1,6 +1,9 @@
 """Devices are checked, seeds repeat, stamps are complete, files are never half-written."""
 
+import errno
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -70,3 +73,22 @@ def test_hub_is_unreachable_at_once_in_offline_mode(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     assert not hub_reachable(timeout=1)
+
+
+FULL = """
+import resource, sys
+import xarray as xr
+from companion.runtime import write_netcdf
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+try:
+    write_netcdf(xr.Dataset({"x": ("n", [0.0] * 9999)}), sys.argv[1])
+except OSError as failure:
+    print(failure.errno)
+"""
+
+
+def test_a_full_disk_is_an_error_and_no_crash(tmp_path):
+    command = [sys.executable, "-c", FULL, str(tmp_path / "x.nc")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, str(errno.EFBIG))
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import io
 import os
 import platform
 import socket
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import numpy as np
     import torch
+    import xarray as xr
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 STAMPED_PACKAGES = ("depth-companion", "torch", "transformers", "numpy", "scipy", "xarray")
@@ -262,3 +264,14 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
+    """Write a dataset as NetCDF, whole or not at all; `options` as for `to_netcdf`.
+
+    The file is made in memory: where the disk is full, HDF5 would take the process down with it.
+    """
+    made = io.BytesIO()
+    dataset.to_netcdf(made, engine="h5netcdf", **options)
+    with atomic(path) as temporary:
+        temporary.write_bytes(made.getbuffer())

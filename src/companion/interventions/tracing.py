@@ -22,7 +22,7 @@ from companion.interventions.encoding import Encoded, encode
 from companion.interventions.facts import Fact, load_facts
 from companion.interventions.passage import Passage, edited, forward, record, resume
 from companion.models import Model, load_model
-from companion.runtime import InputError, Runtime, atomic, provenance
+from companion.runtime import InputError, Runtime, provenance, write_netcdf
 
 Progress = Callable[[int, int], None]
 
@@ -246,5 +246,4 @@ def _attrs(model: Model, facts: list[Fact], spec: Tracing, std: float) -> dict[s
 
 def save(dataset: xr.Dataset, path: str | Path) -> None:
     """Write a data set as NetCDF, whole or not at all."""
-    with atomic(path) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
+    write_netcdf(dataset, path)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from companion.probing.quantities import GEOMETRY, PARTS, Quantity, lens_quantities
 from companion.probing.state import GROUPS, State, pairs
-from companion.runtime import InputError, atomic
+from companion.runtime import InputError, write_netcdf
 from companion.statistics.streaming import STATISTICS
 
 STATE = "state_"
@@ -128,8 +128,7 @@ def to_state(dataset: xr.Dataset, device: str = "cpu") -> State:
 def save(dataset: xr.Dataset, path: str | Path) -> None:
     """Write a probe file (NetCDF): whole or not at all."""
     packed = {name: {"zlib": True, "complevel": 1} for name, x in dataset.items() if x.size > 1000}
-    with atomic(Path(path)) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=packed)
+    write_netcdf(dataset, path, encoding=packed)
 
 
 def open(path: str | Path) -> xr.Dataset:

@@ -15,7 +15,7 @@ import torch
 import xarray as xr
 
 from companion import geometry
-from companion.runtime import InputError, Runtime, atomic, provenance
+from companion.runtime import InputError, Runtime, provenance, write_netcdf
 from companion.toy import checkpoint as saved
 from companion.toy.engine import Engine, mean_entropy
 from companion.toy.specification import Specification, specification
@@ -107,8 +107,7 @@ def target_entropy(
 
 def save(result: xr.Dataset, path: str | Path) -> None:
     """Write a result as NetCDF, atomically."""
-    with atomic(path) as temporary:
-        result.to_netcdf(temporary, engine="h5netcdf")
+    write_netcdf(result, path)
 
 
 def load(path: str | Path) -> xr.Dataset:
