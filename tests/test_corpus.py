@@ -52,6 +52,33 @@ def test_tokens_are_conserved(texts, length, tokens, document_tokens):
         assert len(pairs) + counts["short_of"] == tokens // length * length
 
 
+class Begun(Bytes):
+    """As `Bytes`, with 257 before each text of its own accord."""
+
+    bos_token_id = 257
+
+    def __call__(self, texts, add_special_tokens=True, **_):
+        begin = [257] if add_special_tokens else []
+        return {"input_ids": [begin + list(text.encode()) for text in texts]}
+
+
+def test_a_tokenizer_that_begins_texts_begins_every_block():
+    read = corpus.Blocks(source("abcd", "ef"), Begun(), 4)
+    found = [(b.tokens.tolist(), b.documents.tolist()) for b in read]
+    a, b, c, d, e, f = b"abcdef"
+    assert found == [([257, a, b, c], [0] * 4), ([257, d, 256, e], [0, 0, 0, 1])]
+    assert read.manifest()["tokens"] == 8
+    assert read.manifest()["remainder"] == 2
+    assert f not in found[1][0]
+
+
+def test_a_reader_who_stops_early_does_not_make_the_corpus_short():
+    read = corpus.Blocks(source("abcdef" * 10), Bytes(), 3, 30)
+    next(iter(read))
+    assert read.manifest()["short_of"] == 0
+    assert len(list(corpus.Blocks(source("abcd"), Bytes(), 3, 30))) == 1
+
+
 def test_reading_twice_gives_the_same_blocks():
     read = corpus.Blocks(source("abcdef", "ghij"), Bytes(), 3)
     first, second = list(read), list(read)
@@ -77,6 +104,24 @@ def test_files_folders_and_json_lines(tmp_path):
     assert [d.text for d in corpus.open_source(str(tmp_path / "a.txt"))] == ["aaaa"]
 
 
+def test_one_long_text_is_read_whole_in_passages(tmp_path, monkeypatch):
+    monkeypatch.setattr("companion.corpus.sources.PASSAGE", 10)
+    file = tmp_path / "book.txt"
+    file.write_text("".join(f"line {i}\n" for i in range(40)), encoding="utf-8-sig")
+    read = blocks(str(file), Bytes(), 8, document_tokens=4)
+    found = list(read)
+    text = bytes(t for b in found for t in b.tokens.tolist()).decode()
+    assert text == file.read_text(encoding="utf-8-sig")[: len(text)]
+    assert read.manifest()["cut"] == 0
+    assert len({int(d) for b in found for d in b.documents}) > 10
+    assert all(document.text.endswith("\n") for document in corpus.open_source(str(file)))
+
+
+def test_json_lines_end_at_line_feeds_only_and_may_be_empty(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a\u2028b"}\n\n{"text": "c"}\n', encoding="utf-8")
+    assert [d.text for d in corpus.open_source(str(tmp_path / "a.jsonl"))] == ["a\u2028b", "c"]
+
+
 def test_a_data_set_in_the_hub_layout(tmp_path, monkeypatch):
     pytest.importorskip("datasets", reason='the extra "hub" is not installed')
     (tmp_path / "train.jsonl").write_text("\n".join(json.dumps({"text": t}) for t in "abc"))
@@ -91,6 +136,7 @@ def test_a_data_set_in_the_hub_layout(tmp_path, monkeypatch):
     [
         ("hub:someone/something", "cannot be reached"),
         ("no-such-corpus", "neither python-source"),
+        ("", "neither python-source"),
     ],
 )
 def test_absent_corpora_are_refused(name, sentence, monkeypatch):

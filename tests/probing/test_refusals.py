@@ -108,6 +108,7 @@ def test_tokens_that_do_not_fit_are_refused(llama, given, words):
         ({"lens_fraction": 0.0}, "lens_fraction 0.0 is out of range"),
         ({"lens_fraction": 1.5}, "lens_fraction 1.5 is out of range"),
         ({"sink_ratio": 1.0}, "sink_ratio 1.0 is out of range"),
+        ({"sink_ratio": float("nan")}, "sink_ratio nan is out of range"),
         ({"until_sem": {"loss": 0.1}}, "until_sem names 'loss'"),
         ({"until_sem": {"norm": 0.0}}, "is not positive"),
         ({"batch_size": 0}, "batch size 0"),

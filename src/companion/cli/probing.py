@@ -139,8 +139,10 @@ def _print(result: xr.Dataset, out: Path, as_json: bool) -> None:
         cells = (figures["layers"][name]["mean"][layer] for name in names)
         print(f"{layer:5d}" + "".join(f"{'' if c is None else f'{c:.4f}':>22}" for c in cells))
     print(f"{figures['tokens']} tokens of {figures['corpus']}, first tokens and sinks apart; {out}")
-    if short := json.loads(result.attrs["corpus"]).get("short_of"):
-        print(f"the corpus ended {short} tokens before what was asked for")
+    read = json.loads(result.attrs["corpus"])
+    if short := read.get("short_of"):
+        cut = f"; {read['cut']} at the ends of long documents were left out" if read["cut"] else ""
+        print(f"the corpus ended {short} tokens before what was asked for{cut}")
 
 
 def _figures(result: xr.Dataset, out: Path) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Settings:
             raise InputError(f"lens {self.lens!r} is unknown: use one of {', '.join(LENSES)}")
         if not 0 < self.lens_fraction <= 1:
             raise InputError(f"lens_fraction {self.lens_fraction} is out of range: use (0, 1]")
-        if self.sink_ratio <= 1:
+        if not self.sink_ratio > 1:
             raise InputError(f"sink_ratio {self.sink_ratio} is out of range: use more than 1")
         if self.noise_batches < 0:
             raise InputError(f"noise_batches {self.noise_batches} is out of range: use 0 or more")

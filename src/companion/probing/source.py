@@ -96,7 +96,8 @@ def open_source(tokens: Any, model: Model, length: int | None, limit: int | None
         origin = getattr(tokens, "source", None)
         facts = {"corpus": getattr(origin, "name", "corpus"), **getattr(origin, "facts", {})}
         facts |= {"length": tokens.length, "limit": tokens.tokens}
-        facts["document_tokens"] = getattr(tokens, "document_tokens", None)
+        facts["document_tokens"] = getattr(tokens, "limit", None)
+        facts["begin"] = getattr(tokens, "begin", [])
         return Source(tokens, tokens, facts, total)
     return _table(tokens, limit)
 

@@ -1,0 +1,22 @@
+"""Where text comes from, and how it becomes fixed-length blocks of tokens with document ids."""
+
+from companion.corpus.packing import DOCUMENT_TOKENS, Block, Blocks, blocks
+from companion.corpus.sources import (
+    HELD_OUT_PACKAGES,
+    TRAIN_PACKAGES,
+    Document,
+    Source,
+    open_source,
+)
+
+__all__ = [
+    "DOCUMENT_TOKENS",
+    "HELD_OUT_PACKAGES",
+    "TRAIN_PACKAGES",
+    "Block",
+    "Blocks",
+    "Document",
+    "Source",
+    "blocks",
+    "open_source",
+]
