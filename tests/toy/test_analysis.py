@@ -25,6 +25,7 @@ def test_planted_law_with_floor_is_recovered(alpha, share, c):
 def test_plain_power_law_and_missing_losses():
     assert analysis.power_law(ELL, 3 * ELL**-1.5) == pytest.approx(1.5)
     assert np.isnan(analysis.power_law(ELL, ELL * np.nan))
+    assert np.isnan(analysis.power_law(ELL[:1], ELL[:1]))
     assert np.isnan(analysis.power_law_with_floor(ELL, -ELL)[0])
     with pytest.raises(InputError, match="at least 4"):
         analysis.power_law_with_floor(ELL[:3], ELL[:3])

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from companion.runtime import InputError
-from companion.toy import Specification, findings, report, save
+from companion.toy import Specification, analysis, findings, report, save
 from companion.toy.experiment import DIMS
 
 ELL = np.array([2, 4, 8, 16.0])
@@ -64,9 +64,19 @@ def test_table_and_convergence():
     shown = report.table(result)
     assert shown.loc[(1.0, 1.0), "exponent"].startswith("3.00")
     assert set(shown["converged"]) == {"no"}
-    assert "still falling at temperature 0.1, 1" in report.convergence_sentence(result)
+    assert "rho = 0 (temperature 0.1, 1), 1 (temp" in report.convergence_sentence(result)
     still = planted((1.0, 1.0), (2.0, 3.0), gamma=0.0, faster=0.0)
     assert "every series had converged" in report.convergence_sentence(still)
+
+
+def test_convergence_is_told_as_the_table_has_it():
+    """A series that settled does not hide one that did not, nor does one whose loss rose."""
+    for gamma in (0.18, -0.18, np.nan):
+        result = planted((1.0, 1.0), (2.0, 3.0), gamma=0.0, faster=0.0).isel(temperature=[0])
+        time = np.maximum(STEPS, 0.5) ** -gamma
+        result["test_loss"][3:] = result["test_loss"][3:] * time
+        assert report.table(result)["converged"].tolist() == ["yes", "no"]
+        assert "for rho = 1, so" in report.convergence_sentence(result)
 
 
 def test_stored_run_or_its_command(tmp_path, monkeypatch):
@@ -130,6 +140,39 @@ def test_geometry_of_ensemble_and_flow():
     result["update_correlation"] = ((*shape, "lag"), cosine[..., None])
     result = result.assign_coords(lag=[1])
     assert findings.geometry_claim(result).verdict == "reproduced"
+
+
+def test_noise_about_a_power_is_no_staircase():
+    verdicts = []
+    for seed in range(20):
+        loss = planted((1.5, 1.5), (1.5, 1.5)).isel(teacher=slice(0, 3), temperature=[0])
+        noise = np.random.default_rng(seed).normal(0, 0.4, loss["test_loss"].isel(step=0).shape)
+        loss["test_loss"] = loss["test_loss"] * np.exp(noise)[..., None]
+        verdicts.append(findings.stages_claim(loss).verdict)
+    assert "reproduced" not in verdicts
+
+
+def test_a_lost_depth_makes_what_needs_it_unknown():
+    result = planted((1.0, 1.0), (2.0, 2.0))
+    result["diverged"][4, :, :, 2] = True
+    second = planted((1.0, 1.0), (4.0, 4.0)).assign_coords(depth=[1, 2, 4, 8])
+    assert np.isnan(findings.midpoint_gain(result, second).isel(teacher=4)).all()
+    theta = 1 / result["depth"] * xr.ones_like(result["test_loss"].isel(step=0))
+    result["theta"] = theta.expand_dims(layer=[0], axis=-1)
+    exponent = findings.rotation_exponent(result)
+    assert np.isnan(exponent.isel(teacher=4)).all()
+    np.testing.assert_allclose(exponent.isel(teacher=0), 1.0)
+    assert findings.stages_claim(result).verdict == "not testable here"
+
+
+def test_students_of_one_teacher_are_one_replicate():
+    """Interval of correlated pairs: 3 teachers, 2 students each, coverage as promised."""
+    generator, inside = np.random.default_rng(0), []
+    for _ in range(400):
+        common, own = generator.normal(size=(3, 1)), generator.normal(size=(3, 2))
+        values = xr.DataArray(common + own, dims=("teacher", "seed"))
+        inside.append(0.0 in analysis.over_replicates(analysis.replicates(values)))
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.025)
 
 
 def test_stages_are_steps_not_a_power():

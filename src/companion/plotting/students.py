@@ -95,7 +95,7 @@ def variants(compared: xr.Dataset, ax: Axes | None = None) -> Axes:
 def variant_gains(*compared: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Depth exponent of each variant minus that of the plain block, one colour for each target.
 
-    Bars are simultaneous 95 % intervals over teachers and seeds, see `comparison.gains`.
+    Bars are simultaneous 95 % intervals over teachers, see `comparison.gains`.
     """
     ax = ax or plt.gca()
     rows: dict[str, int] = {}

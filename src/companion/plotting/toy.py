@@ -1,7 +1,7 @@
 """Figures of the toy experiments (floor 3): loss against depth and time, exponents, geometry.
 
 Each function takes a result of `companion.toy.run_toy` (or a summary of one) and an Axes, and
-returns the Axes. Bars and bands are 95 % intervals over teachers and seeds unless said otherwise.
+returns the Axes. Bars and bands are 95 % intervals over teachers unless said otherwise.
 """
 
 from __future__ import annotations
@@ -202,7 +202,8 @@ def exponent_by_time(result: xr.Dataset, ax: Axes | None = None, *, tau: float) 
     alpha = analysis.exponents(late, floor=False)["alpha"]
     for i, rho in enumerate(np.unique(result["rho"])):
         rows = alpha.isel(teacher=np.flatnonzero(alpha["rho"] == rho))
-        bands = [analysis.over_replicates(rows.isel(step=k)) for k in range(rows.sizes["step"])]
+        each = (analysis.replicates(rows.isel(step=k)) for k in range(rows.sizes["step"]))
+        bands = [analysis.over_replicates(values) for values in each]
         middle, low, high = np.array([list(band) for band in bands]).T
         ax.semilogx(rows["step"], middle, color=colour(i), label=teacher_name(rho))
         ax.fill_between(rows["step"], low, high, color=colour(i), alpha=0.2, linewidth=0)
@@ -221,7 +222,7 @@ def local_slopes(results: dict[str, xr.Dataset], ax: Axes | None = None) -> Axes
         slopes = analysis.local_slopes(result)
         for rho in np.unique(result["rho"]):
             rows = slopes.isel(teacher=np.flatnonzero(slopes["rho"] == rho))
-            mean = rows.mean(["teacher", "temperature", "seed"])
+            mean = rows.mean(["teacher", "temperature", "seed"], skipna=False)
             label = name or teacher_name(rho)
             style = {"marker": MARKERS[index % 6], "color": colour(index)}
             ax.semilogx(mean["depth"], mean, label=label, **style)

@@ -1,8 +1,9 @@
 """What a toy result says: depth exponents, local slopes, whether training had converged.
 
-Arrays in, `Interval` or labelled arrays out. Replicates are (teacher, seed) pairs of one rho;
-intervals are Student's t over replicates, because a depth fit's own error says nothing about
-another teacher.
+Arrays in, `Interval` or labelled arrays out. Replicates are the teachers of one rho, each averaged
+over its students' seeds: students of one teacher are alike, and counted apart they would make the
+intervals too narrow. Intervals are Student's t over replicates, because a depth fit's own error
+says nothing about another teacher. Unknown values (NaN) stay unknown in every mean.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ def log(values: xr.DataArray) -> xr.DataArray:
 
 
 def geometric_mean(values: xr.DataArray, dims: str | Sequence[str]) -> xr.DataArray:
-    """Geometric mean over some dimensions of positive values."""
-    mean = log(values).mean(dims)
+    """Geometric mean over some dimensions of positive values; NaN where one is NaN."""
+    mean = log(values).mean(dims, skipna=False)
     return mean.copy(data=np.exp(mean.values))
 
 
 def power_law(ell: np.ndarray, loss: np.ndarray) -> float:
-    r"""Exponent of :math:`L = c\,\ell^{-\alpha}`, least squares in logarithms; NaN without loss."""
-    if not (np.all(np.isfinite(loss)) and np.all(loss > 0)):
+    r"""Exponent of :math:`L = c\,\ell^{-\alpha}`, least squares in logarithms; NaN without loss.
+
+    NaN for a single depth, too.
+    """
+    if len(ell) < 2 or not (np.all(np.isfinite(loss)) and np.all(loss > 0)):
         return math.nan
     return float(-np.polyfit(np.log(ell), np.log(loss), 1)[0])
 
@@ -79,7 +83,7 @@ def local_slopes(result: xr.Dataset, step: int = -1) -> xr.DataArray:
 
     The coordinate depth is the geometric mean of the two.
     """
-    loss = result["test_loss"].isel(step=step).sortby("depth")
+    loss = result["test_loss"].isel(step=step).where(~result["diverged"]).sortby("depth")
     log_ell = np.log(loss["depth"].values)
     middle = np.exp((log_ell[1:] + log_ell[:-1]) / 2)
     slopes = -np.diff(np.log(loss.values), axis=-1) / np.diff(log_ell)
@@ -118,6 +122,16 @@ def exponents(result: xr.Dataset, floor: bool = True) -> xr.Dataset:
     return xr.Dataset({k: (dims, c) for k, c in zip(names, columns, strict=True)}, coords=coords)
 
 
+def replicates(values: xr.DataArray) -> np.ndarray:
+    """One number for each teacher, its mean over all other dimensions; NaN where one is NaN.
+
+    Of a single teacher, one for each seed of its students.
+    """
+    kept = "teacher" if values.sizes["teacher"] > 1 else "seed"
+    rest = [dim for dim in values.dims if dim != kept]
+    return values.mean(rest, skipna=False).values
+
+
 def over_replicates(values: ArrayLike, level: float = 0.95) -> Interval:
     """Mean of an array over all its entries, at least 2, with Student's t interval.
 
@@ -152,7 +166,7 @@ def summary(result: xr.Dataset, level: float = 0.95) -> xr.Dataset:
             cell = {"teacher": np.flatnonzero(result["rho"] == rho), "temperature": j}
             facts = _facts(final.isel(cell), level)
             facts["entropy"] = float(result["entropy"].isel(cell).mean())
-            facts["still_falling"] = float(falling.isel(cell).mean())
+            facts["still_falling"] = float(falling.isel(cell).mean(skipna=False))
             for name, value in facts.items():
                 table.setdefault(name, np.full((len(rhos), len(taus)), np.nan))[i, j] = value
     coords = {"rho": rhos, "temperature": taus}
@@ -162,7 +176,7 @@ def summary(result: xr.Dataset, level: float = 0.95) -> xr.Dataset:
 def _facts(final: xr.Dataset, level: float) -> dict[str, float]:
     facts = {}
     for name in ("alpha", "alpha_floor"):
-        values = final[name].values.ravel()
+        values = replicates(final[name])
         alone = len(values) == 1
         interval = (values[0], math.nan, math.nan) if alone else over_replicates(values, level)
         for suffix, value in zip(("", "_low", "_high"), interval, strict=True):
@@ -198,7 +212,8 @@ def time_exponent(result: xr.Dataset, start: float = 0.03, stop: float = 1.0) ->
     x = np.log(steps[inside])
     x = x - x.mean()
     slope = (np.log(loss.values) * x).sum(-1) / (x * x).sum()
-    return loss.isel(step=0, drop=True).copy(data=-slope)
+    known = ~result["diverged"]
+    return loss.isel(step=0, drop=True).copy(data=-slope).where(known)
 
 
 def average_of(n: np.ndarray, variance: float = 1.0) -> np.ndarray:

@@ -19,14 +19,14 @@ from companion.toy.engine import Engine
 
 def save(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
     """Write the whole state to `path`, atomically."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialised
 
     tensors = {f"record.{k}": torch.from_numpy(np.ascontiguousarray(v)) for k, v in record.items()}
     tensors |= {name: tensor.detach().contiguous() for name, tensor in _state(engine)}
     facts = {"step": engine.step, "group": engine.group, "numbers": _numbers(engine)}
     facts["specification"] = engine.spec.to_dict()
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"companion": json.dumps(facts)})
+        temporary.write_bytes(serialised(tensors, {"companion": json.dumps(facts)}))
 
 
 def load(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:

@@ -133,7 +133,7 @@ def exponents(comparison: xr.Dataset) -> xr.DataArray:
 
 
 def gains(comparison: xr.Dataset, level: float = 0.95) -> dict[str, Interval]:
-    """Exponent of each variant minus that of the plain block, paired by teacher and seed.
+    """Exponent of each variant minus that of the plain block, paired by teacher, see `analysis`.
 
     The intervals are simultaneous: each of n has level 1 - (1 - level) / n (Bonferroni), so that
     many variants do not make one of them look good by chance. Variants whose students diverged
@@ -145,7 +145,7 @@ def gains(comparison: xr.Dataset, level: float = 0.95) -> dict[str, Interval]:
     names = [name for name in difference["block"].values[known.values] if name != BASELINE]
     return {
         str(name): analysis.over_replicates(
-            difference.sel(block=name), 1 - (1 - level) / len(names)
+            analysis.replicates(difference.sel(block=name)), 1 - (1 - level) / len(names)
         )
         for name in names
     }

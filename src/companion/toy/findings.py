@@ -35,18 +35,17 @@ def scope(result: xr.Dataset) -> dict[str, str]:
 
 
 def replicates(values: xr.DataArray, rho: float) -> np.ndarray:
-    """Entries of the teachers with that rho, averaged over temperature, one for each replicate.
+    """`analysis.replicates` of the teachers with that rho.
 
     Raises
     ------
     InputError
         If no teacher has that rho.
     """
-    if not np.isclose(values["rho"], rho).any():
+    alike = np.flatnonzero(np.isclose(values["rho"], rho))
+    if not len(alike):
         raise InputError(f"no teacher of rho {rho:g}: there are {np.unique(values['rho'])}")
-    rows = values.isel(teacher=np.flatnonzero(np.isclose(values["rho"], rho)))
-    rest = [dim for dim in rows.dims if dim not in ("teacher", "seed")]
-    return rows.mean(rest).transpose("teacher", "seed").values.ravel()
+    return analysis.replicates(values.isel(teacher=alike))
 
 
 def part(name: str, values: ArrayLike, low: float = -math.inf, high: float = math.inf) -> Part:
@@ -121,7 +120,7 @@ def slow_claim(result: xr.Dataset) -> Claim:
     """Peaked targets train more slowly, with a loss that falls as time to the power -1/3."""
     spec = json.loads(result.attrs["specification"])
     stop = spec["decay_from"]
-    gamma = analysis.time_exponent(result, start=0.1 * stop, stop=stop).mean("depth")
+    gamma = analysis.time_exponent(result, start=0.1 * stop, stop=stop)
     rho = float(gamma["rho"].min())
     taus = [float(gamma["temperature"].min()), float(gamma["temperature"].max())]
     low, high = (replicates(gamma.sel(temperature=[tau]), rho) for tau in taus)
@@ -167,10 +166,12 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset) -> xr.DataArray:
     """
     if not np.array_equal(euler["rho"], midpoint["rho"]):
         raise InputError("plain and midpoint students must have the same teachers: set rho alike")
-    plain, second = (r["test_loss"].isel(step=-1, drop=True) for r in (euler, midpoint))
+    plain, second = (
+        r["test_loss"].isel(step=-1, drop=True).where(~r["diverged"]) for r in (euler, midpoint)
+    )
     second = second.assign_coords(depth=2 * second["depth"])
     plain, second = xr.align(plain, second, join="inner")
-    return (analysis.log(plain) - analysis.log(second)).mean("depth")
+    return (analysis.log(plain) - analysis.log(second)).mean("depth", skipna=False)
 
 
 def geometry_claim(result: xr.Dataset) -> Claim:
@@ -192,10 +193,11 @@ def geometry_claim(result: xr.Dataset) -> Claim:
 
 def rotation_exponent(result: xr.Dataset) -> xr.DataArray:
     """Exponent a of mean rotation ~ ell^-a over the depths; dims (teacher, temperature, seed)."""
-    mean = result["theta"].mean("layer").dropna("depth", how="all")
+    mean = result["theta"].mean("layer")
+    mean = mean.where(~result["diverged"]).isel(depth=np.flatnonzero(result["depth"] > 1))
     ell = np.log(mean["depth"].astype(float))
     ell = ell - ell.mean()
-    return -(np.log(mean) * ell).sum("depth") / (ell * ell).sum()
+    return -(np.log(mean) * ell).sum("depth", skipna=False) / (ell * ell).sum()
 
 
 def neighbour_cosine(result: xr.Dataset) -> xr.DataArray:
@@ -212,9 +214,21 @@ def stages_claim(result: xr.Dataset) -> Claim:
         "Where a target needs its layers in sequence, the loss falls in steps, not as one power.",
         "paper, section on the three regimes",
         scope(result),
-        part("steepest local depth exponent", slopes.max("depth"), 2.0),
-        part("flattest local depth exponent", slopes.min("depth"), high=1.0),
+        part("local exponent at the depths steepest in the others", elsewhere(slopes, 1), 2.0),
+        part("the same, flattest in the others", elsewhere(slopes, -1), high=1.0),
     )
+
+
+def elsewhere(slopes: xr.DataArray, sign: int) -> np.ndarray:
+    """Each replicate's slope at the depth where that of the others is steepest (1), flattest (-1).
+
+    Chosen and measured in one replicate, the extremes of mere noise would pass for steps.
+    """
+    rows = np.array([analysis.replicates(slopes.sel(depth=ell)) for ell in slopes["depth"]]).T
+    others = rows.sum(0) - rows
+    if np.isnan(rows).any():
+        return np.full(len(rows), np.nan)
+    return np.take_along_axis(rows, (sign * others).argmax(1)[:, None], 1)[:, 0]
 
 
 def _loss(result: xr.Dataset) -> str:

@@ -84,14 +84,21 @@ def variants_table(compared: xr.Dataset) -> pd.DataFrame:
 
 
 def convergence_sentence(result: xr.Dataset) -> str:
-    """A sentence that says for which temperatures training had converged."""
-    falling = analysis.still_falling(result).mean(["teacher", "seed", "depth"])
-    slow = [f"{tau:g}" for tau in falling["temperature"].values[falling.values >= CONVERGED]]
-    if not slow:
+    """A sentence that says which series of the table had not converged."""
+    falling = analysis.still_falling(result).mean(["seed", "depth"], skipna=False)
+    falling = falling.groupby("rho").mean(skipna=False)
+    unsettled = ~(abs(falling) < CONVERGED)
+    if not unsettled.any():
         return "In this run every series had converged when it ended."
-    which = ", ".join(slow)
+    several = result.sizes["temperature"] > 1
+    told = []
+    for rho in falling["rho"].values[unsettled.any("temperature")]:
+        taus = falling["temperature"].values[unsettled.sel(rho=rho)]
+        told.append(
+            f"{rho:g}" + (f" (temperature {', '.join(map('{:g}'.format, taus))})" * several)
+        )
     return (
-        f"In this run the loss was still falling at temperature {which} when training ended, so "
+        f"In this run the loss had not settled when training ended for rho = {', '.join(told)}, so "
         "the exponents there are of networks that are not fully trained."
     )
 
