@@ -163,7 +163,7 @@ def test_a_broken_configuration_or_tokenizer_is_refused_with_its_reason(folder):
             models.load_model(str(folder), CPU)
     config.write_text(whole)
     (folder / "tokenizer.json").write_text('{"half": ')
-    with pytest.raises(InputError, match="the tokenizer of .* could not be read"):
+    with pytest.raises(InputError, match=r"the tokenizer of .* could not be read"):
         models.load_model(str(folder), CPU)
 
 

@@ -82,8 +82,9 @@ def test_participation_ignores_scale_and_order(values, factor):
     )
 
 
-def test_participation_interval_covers_the_truth():
-    truth, sem = np.array([1.0, 2.0, 0.5, 1.5]), 0.1
+@pytest.mark.parametrize("truth", [[1.0, 2.0, 0.5, 1.5], [1.0, 1.0, 1.0, 1.0]])
+def test_participation_interval_covers_the_truth(truth):
+    truth, sem = np.array(truth), 0.1
     exact = summaries.participation(truth).estimate
     draw = np.random.default_rng(1)
     hits = 0
@@ -91,6 +92,15 @@ def test_participation_interval_covers_the_truth():
         seen = truth + sem * draw.normal(size=4)
         hits += exact in summaries.participation(seen, np.full(4, sem), draw)
     assert hits >= 85
+
+
+def test_intervals_know_how_few_documents_there_are():
+    few, many = (planted([0.1] * 8) for _ in range(2))
+    few.attrs["clusters"] = 4
+    near, far = summaries.middle_mean(many), summaries.middle_mean(few)
+    assert far.high - far.estimate == pytest.approx(3.182 * 1e-3, rel=1e-3)
+    assert near.high - near.estimate == pytest.approx(1.960 * 1e-3, rel=1e-3)
+    assert summaries.half_widths(few) == pytest.approx(3.182, rel=1e-3)
 
 
 @pytest.mark.parametrize(

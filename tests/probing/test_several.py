@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -33,8 +35,9 @@ def save_llama(folder, ell, tokenizer=True):
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    text = folder / "text.txt"
-    text.write_text("The space needle is in downtown Seattle. " * 40, encoding="utf-8")
+    record = json.dumps({"text": "The space needle is in downtown Seattle. " * 4})
+    (folder / "text.jsonl").write_text(f"{record}\n" * 10, encoding="utf-8")
+    (folder / "one.jsonl").write_text(record.replace("Seattle", "Seattle" * 99), encoding="utf-8")
     for ell in (6, 2, 4):
         save_llama(folder / f"ell{ell}", ell)
     return folder
@@ -42,7 +45,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def options(home):
-    return {"corpus": str(home / "text.txt"), "tokens": 512, "block_length": 32, "lens": "none"}
+    return {"corpus": str(home / "text.jsonl"), "tokens": 512, "block_length": 32, "lens": "none"}
 
 
 def test_each_once_and_shallow_ones_first(home, options):
@@ -101,3 +104,10 @@ def test_the_stable_formula_beats_the_cosine(turn):
     good, bad = numerics.turn_errors(turn, RUNTIME)["largest error (rad)"]
     assert good < 1e-6
     assert good <= bad
+
+
+def test_text_of_one_document_is_refused(home, options):
+    with pytest.raises(InputError, match=r"512 tokens read of corpus .* are of one document"):
+        several.probe_one(
+            str(home / "ell2"), RUNTIME, **options | {"corpus": str(home / "one.jsonl")}
+        )

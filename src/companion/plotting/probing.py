@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from companion.plotting import theme
 from companion.probing import report
-from companion.probing.summaries import Z95, middle_layers, profile
+from companion.probing.summaries import half_widths, middle_layers, profile
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -112,7 +112,7 @@ def line(
     x = known / int(dataset.attrs["ell"]) if relative else known
     style = {"marker": "o", "markersize": 4} | style
     (drawn,) = ax.plot(x, mean[known], **style)
-    half = Z95 * np.nan_to_num(sem[known])
+    half = half_widths(dataset) * np.nan_to_num(sem[known])
     colour = drawn.get_color()
     ax.fill_between(
         x, mean[known] - half, mean[known] + half, color=colour, alpha=0.25, linewidth=0
@@ -158,7 +158,9 @@ def loss_removed(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     known = np.flatnonzero(np.isfinite(mean))
     middle = np.isin(known, middle_layers(int(dataset.attrs["ell"])))
     colours = np.where(middle, theme.FAMILY_PALETTE[0], theme.INK)
-    ax.bar(known, mean[known], yerr=Z95 * sem[known], color=colours, ecolor=theme.INK)
+    ax.bar(
+        known, mean[known], yerr=half_widths(dataset) * sem[known], color=colours, ecolor=theme.INK
+    )
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(xlabel="layer $l$", ylabel=LABELS["loss_removed"])
     _cut_highest(ax, known, mean[known])

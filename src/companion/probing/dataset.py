@@ -49,7 +49,8 @@ def to_dataset(state: State, attrs: Mapping[str, Any]) -> xr.Dataset:
         _put_statistics(dataset, quantity, statistics[rows], state)
         _put_histogram(dataset, quantity, rows, state)
     _put_correlation(dataset, state)
-    kept = state_dataset(state, attrs)
+    clusters = int((state.distribution.clusters.counts[0, 0] > 0).sum())
+    kept = state_dataset(state, {**attrs, "clusters": clusters})
     return dataset.assign(kept.data_vars).assign_attrs(kept.attrs)
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from companion.probing.summaries import depths, profile, rotation_slope
+from companion.probing.summaries import degrees, depths, profile, rotation_slope
 from companion.statistics.intervals import Interval, around
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def own_loss(dataset: xr.Dataset) -> Interval:
     """The model's own loss, nats per token, with its interval."""
     last = int(dataset.attrs["ell"]) - 1
     mean, sem = (profile(dataset, "cross_entropy", name)[last] for name in ("mean", "sem"))
-    return around(float(mean), float(sem), method="clustered by document")
+    return around(float(mean), float(sem), degrees(dataset), method="clustered by document")
 
 
 def loss_sentence(datasets: Mapping[str, xr.Dataset]) -> str:

@@ -100,7 +100,8 @@ def probe_one(
     Raises
     ------
     InputError
-        If the model has no tokenizer, or as `load_model`, `blocks` and `probe` do.
+        If the model has no tokenizer, if all tokens are of one document, or as `load_model`,
+        `blocks` and `probe` do.
     """
     from companion.models import load_model
 
@@ -123,7 +124,13 @@ def probe_loaded(
             f"model {loaded.name!r} has no tokenizer, so no text can be cut into its tokens"
         )
     text = blocks(corpus, loaded.tokenizer, block_length, tokens)
-    return probe(loaded, text, batch_size=batch_size or None, **options)
+    result = probe(loaded, text, batch_size=batch_size or None, **options)
+    if result.attrs["clusters"] < 2:
+        raise InputError(
+            f"the {result.attrs['tokens']} tokens read of corpus {corpus!r} are of one document: "
+            "an interval takes at least 2, better 30; give more text or more tokens"
+        )
+    return result
 
 
 def forget(model: Model) -> Model:

@@ -6,7 +6,9 @@ tokens that are neither first in their block nor attention sinks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 DRAWS = 4000
-Z95 = 1.959964
 
 
 def middle_layers(ell: int) -> np.ndarray:
@@ -51,6 +52,16 @@ def _quantities(dataset: xr.Dataset) -> str:
     return ", ".join(names)
 
 
+def degrees(dataset: xr.Dataset) -> float:
+    """Degrees of freedom of its standard errors: clusters of documents less one, if it says so."""
+    return float(dataset.attrs.get("clusters", math.inf)) - 1
+
+
+def half_widths(dataset: xr.Dataset) -> float:
+    """Half of a 95 % interval in standard errors: Student's t, 1.96 with many documents."""
+    return around(0.0, 1.0, degrees(dataset)).high
+
+
 def middle_mean(dataset: xr.Dataset, quantity: str = "theta") -> Interval:
     r"""Mean of a per-block quantity over the middle layers, with a 95 % interval.
 
@@ -61,11 +72,12 @@ def middle_mean(dataset: xr.Dataset, quantity: str = "theta") -> Interval:
     if quantity == "theta":
         kept = dataset["theta_middle"].sel(group="rest")
         values = (float(kept.sel(statistic=name)) for name in ("mean", "sem"))
-        return around(*values, method="clustered by document")
+        return around(*values, degrees(dataset), method="clustered by document")
     chosen = middle_layers(int(dataset.attrs["ell"]))
     mean, sem = (profile(dataset, quantity, name)[chosen] for name in ("mean", "sem"))
     known = np.isfinite(mean)
-    return around(mean[known].mean(), float(sem[known].mean()), method="clustered by document")
+    error = float(sem[known].mean())
+    return around(mean[known].mean(), error, degrees(dataset), method="clustered by document")
 
 
 def participation(values, sem=None, generator: np.random.Generator | None = None) -> Interval:
@@ -78,7 +90,8 @@ def participation(values, sem=None, generator: np.random.Generator | None = None
     values : array_like, shape (n,)
         One value for each layer.
     sem : array_like, shape (n,), optional
-        Their standard errors; the interval is that of P over independent normal draws.
+        Their standard errors. Noise in the values lowers P, in draws about them once more, so that
+        the percentile interval never holds P = 1: it is joined with its mirror image about P.
     generator : numpy.random.Generator, optional
         Needed with `sem`.
 
@@ -96,7 +109,10 @@ def participation(values, sem=None, generator: np.random.Generator | None = None
     if generator is None:
         raise InputError("participation with standard errors needs a seeded generator")
     draws = _participation(v + np.asarray(sem, float) * generator.normal(size=(DRAWS, len(v))))
-    return percentile(draws, estimate, method="normal draws of the layers' means")
+    drawn = percentile(draws, estimate, method="normal draws of the layers' means")
+    low = min(drawn.low, 2 * estimate - drawn.high)
+    high = min(max(drawn.high, 2 * estimate - drawn.low), 1.0)
+    return replace(drawn, low=low, high=high)
 
 
 def _participation(v: np.ndarray) -> np.ndarray:
@@ -127,7 +143,8 @@ def update_cosine(dataset: xr.Dataset, lag: int = 1) -> Interval:
     i, j = np.transpose(pairs)
     mean = dataset["update_correlation"].values[i, j]
     sem = dataset["update_correlation_sem"].values[i, j]
-    return around(float(mean.mean()), float(sem.mean()), method="clustered by document")
+    error = float(sem.mean())
+    return around(float(mean.mean()), error, degrees(dataset), method="clustered by document")
 
 
 def middle_loss(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -154,7 +171,7 @@ def falling_share(dataset: xr.Dataset) -> Interval:
     """
     removed, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
     known = np.isfinite(removed)
-    removed, half = removed[known], Z95 * sem[known]
+    removed, half = removed[known], half_widths(dataset) * sem[known]
     shares = ((removed + shift > 0).mean() for shift in (0, -half, half))
     return Interval(*map(float, shares), method="layers counted")
 
