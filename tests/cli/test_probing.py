@@ -66,7 +66,10 @@ def test_shards_merge_on_the_command_line(folder, tmp_path):
     files = [tmp_path / f"{i}.nc" for i in range(2)]
     for i, file in enumerate(files):
         assert probe(folder, file, "--shard", f"{i}/2", "--lens-fraction", 0.5).exit_code == 0
+    half = run("merge", files[1], "--out", tmp_path / "half.nc")
+    assert half.stderr == "note: shards not among the files: 0/2\n"
     result = run("merge", *files, "--out", tmp_path / "all.nc", "--json")
+    assert result.stderr == ""
     figures = json.loads(result.stdout)
     assert figures["tokens"] == sum(probing.open(file).attrs["tokens"] for file in files)
     assert len(figures["layers"]["theta"]["mean"]) == 3

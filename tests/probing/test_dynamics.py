@@ -130,6 +130,21 @@ def test_walks_and_straight_paths_raise_no_alarm(straight):
     found = walk(12, np.random.default_rng(0), straight)
     assert (revisions.alarms(found)["alarm"] == "").all()
     assert "all differ" in revisions.alarm_sentence(found)
+    assert "too few to tell a path" in revisions.alarm_sentence(found.isel(step=[0, 1]))
+
+
+def test_steps_are_read_from_names_of_several_kinds():
+    names = "stage1-step0,stage1-step1000-tokens4B,stage2-step_2000"
+    assert list(dynamics.steps(names).values()) == [0, 1000, 2000]
+    assert dynamics.steps("v10,v20") == {"v10": 10, "v20": 20}
+
+
+def test_a_call_that_was_killed_before_it_wrote_anything_goes_on(tmp_path):
+    (tmp_path / "f.parts").mkdir()
+    parts = dynamics._parts(tmp_path / "f.nc", {"models": ["a"]}, resume=True)
+    assert (parts / "call.json").exists()
+    with pytest.raises(InputError, match="other parameters"):
+        dynamics._parts(tmp_path / "f.nc", {"models": ["b"]}, resume=True)
 
 
 def test_strangers_swaps_and_repetitions_raise_the_alarm():

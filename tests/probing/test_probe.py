@@ -230,6 +230,31 @@ def test_a_run_stops_itself_once_precise_enough(llama, draw):
     assert never.attrs["tokens"] == 320
 
 
+def test_a_run_killed_after_it_was_precise_enough_resumes_to_the_same(llama, draw, tmp_path):
+    tokens, out = draw(300, 8), tmp_path / "a.nc"
+    options = {"until_sem": {"norm": 0.5}, "batch_size": 10, "lens": "none", "out": out}
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "SECONDS", 0.0)
+        patch.setattr(checkpoint.Checkpoint, "finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            probing.probe(llama, tokens, **options)
+    resumed = probing.probe(llama, tokens, resume=True, **options)
+    whole = probing.probe(llama, tokens, **options)
+    assert resumed.attrs["tokens"] == whole.attrs["tokens"] < tokens.numel()
+    np.testing.assert_array_equal(resumed.norm, whole.norm)
+
+
+def test_a_checkpoint_is_not_merged(llama, draw, tmp_path):
+    interrupt(llama, draw(4, 16), tmp_path / "a.nc")
+    half = probing.open(tmp_path / "a.partial.nc")
+    with pytest.raises(ValueError, match=r"a checkpoint .* cannot be merged"):
+        probing.merge([half, half])
+
+
 def test_the_noise_floor_of_bfloat16_is_measured(build_model, draw):
     tokens = draw(4, 16)
     wide, low = build_model("llama"), build_model("llama", "bfloat16")

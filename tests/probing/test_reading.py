@@ -94,6 +94,18 @@ def test_participation_interval_covers_the_truth(truth):
     assert hits >= 85
 
 
+@pytest.mark.parametrize(
+    ("removed", "words"),
+    [
+        ([0.5, 0.2], "layers 0 to 1 remove 0.700 nats per token in all; layer 0 removes most"),
+        ([-0.1], "layer 0 removes -0.100 nats per token in all; none of them lowers it."),
+    ],
+)
+def test_the_sentence_on_the_loss_fits_its_numbers(removed, words):
+    said = reading.read(planted([0.1] * (len(removed) + 1), removed=removed), generator()).loss
+    assert words in said[0]
+
+
 def test_intervals_know_how_few_documents_there_are():
     few, many = (planted([0.1] * 8) for _ in range(2))
     few.attrs["clusters"] = 4

@@ -113,6 +113,13 @@ def merge(
     result = probing.merge([probing.open(file) for file in files])
     probing.save(result, out)
     _print(result, out, as_json)
+    if missing := _missing(json.loads(result.attrs["shards"])):
+        print(f"note: shards not among the files: {', '.join(missing)}", file=sys.stderr)
+
+
+def _missing(shards: list[str]) -> list[str]:
+    of = int(shards[0].partition("/")[2])
+    return [text for text in (f"{index}/{of}" for index in range(of)) if text not in shards]
 
 
 def _targets(given: list[str]) -> dict[str, float]:

@@ -165,6 +165,8 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     first, *rest = datasets
     if any("settings" not in d.attrs for d in datasets):
         raise InputError("only files of companion probe can be merged, not summaries of paths")
+    if any("provenance" not in d.attrs for d in datasets):
+        raise InputError("a checkpoint (.partial.nc) cannot be merged: let its run end, --resume")
     for other in rest:
         _check_same(first, other)
     shards = [shard for d in datasets for shard in json.loads(d.attrs["shards"])]

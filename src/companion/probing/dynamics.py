@@ -37,6 +37,8 @@ Progress = Callable[[str, int, int], None]
 def steps(revisions: str) -> dict[str, int]:
     """Training step of each revision of a list such as "step0,step8,step64".
 
+    The step is the number after the word "step", or else the first number of the name.
+
     Raises
     ------
     InputError
@@ -44,10 +46,10 @@ def steps(revisions: str) -> dict[str, int]:
     """
     found = {}
     for name in filter(None, (part.strip() for part in revisions.split(","))):
-        number = re.search(r"\d+", name)
+        number = re.search(r"step\D?(\d+)", name) or re.search(r"(\d+)", name)
         if number is None:
             raise InputError(f"revision {name!r} has no step in its name: use names like step1000")
-        found[name] = int(number.group())
+        found[name] = int(number.group(1))
     if not found or sorted(set(found.values())) != list(found.values()):
         raise InputError(f"revisions {revisions!r} must be steps in rising order, each once")
     return found
@@ -130,10 +132,10 @@ def _parts(out: Path, given: Mapping[str, Any], resume: bool) -> Path:
     if parts.exists():
         if not resume:
             raise InputError(f"{str(parts)!r} holds an unfinished call: add --resume, or remove it")
-        if (parts / "call.json").read_text(encoding="utf-8") != record:
+        call = parts / "call.json"
+        if call.exists() and call.read_text(encoding="utf-8") != record:
             raise InputError(f"{str(parts)!r} is of a call with other parameters: remove it")
-        return parts
-    parts.mkdir(parents=True)
+    parts.mkdir(parents=True, exist_ok=True)
     with atomic(parts / "call.json") as temporary:
         temporary.write_text(record, encoding="utf-8")
     return parts

@@ -144,8 +144,11 @@ class Reading:
         total = sum(gain for _, gain in self.removed)
         layer, most = max(self.removed, key=lambda pair: pair[1])
         worse = [str(at) for at, gain in self.removed if gain < 0]
-        falls = f"Read through the last block, layers 0 to {self.removed[-1][0]} remove {total:.3f}"
-        first = f"{falls} nats per token in all; layer {layer} removes most, {most:.3f}."
+        last = self.removed[-1][0]
+        layers = f"layers 0 to {last} remove" if last else "layer 0 removes"
+        falls = f"Read through the last block, {layers} {total:.3f} nats per token in all"
+        best = f"layer {layer} removes most, {most:.3f}" if most > 0 else "none of them lowers it"
+        first = f"{falls}; {best}."
         second = f"Layers that raise this loss: {', '.join(worse)}." if worse else ""
         third = ""
         if self.loss_evenness is not None:

@@ -92,10 +92,10 @@ def alarm_sentence(followed: xr.Dataset) -> str:
     odd = table[table["alarm"] != ""]
     told = f"{len(table)} checkpoints of {table['model'].nunique()} models were compared"
     if odd.empty:
-        return (
-            f"{told}: all differ, and none makes a detour of more than "
-            f"{table['detour'].max():.2f} between its neighbours."
-        )
+        inner = table["detour"].dropna()
+        path = f"and none makes a detour of more than {inner.max():.2f} between its neighbours"
+        path = path if len(inner) else "too few to tell a path"
+        return f"{told}: all differ, {path}. The first and the last have one neighbour only."
     listed = "; ".join(
         f"{name} step {step}: {alarm}"
         for name, step, alarm in zip(odd["model"], odd["step"], odd["alarm"], strict=True)

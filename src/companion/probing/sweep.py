@@ -94,7 +94,8 @@ class Sweep:
         """Batch after batch until the source ends or the errors asked for are reached."""
         items = self.source.items(self.shard, self.next_block, self.model)
         total = self.source.total and -(-(self.source.total - self.shard.index) // self.shard.of)
-        while batch := list(islice(items, self.at_once)):
+        # Asked first: a run killed after its last batch must not read one more when it is resumed.
+        while not self.precise_enough() and (batch := list(islice(items, self.at_once))):
             for part in self._measured(batch):
                 self.state = self.state.add(part)
                 del part  # or it would stay beside all of the next batch
@@ -104,8 +105,6 @@ class Sweep:
             if progress is not None:
                 progress(self.tokens, total and total * len(batch[0].tokens))
             keep(self)
-            if self.precise_enough():
-                return
 
     def _measured(self, items: list[Item]) -> Iterator[Batch]:
         """The values of a batch, in halves where memory does not suffice."""
