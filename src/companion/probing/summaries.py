@@ -71,8 +71,8 @@ def middle_mean(dataset: xr.Dataset, quantity: str = "theta") -> Interval:
     """
     if quantity == "theta":
         kept = dataset["theta_middle"].sel(group="rest")
-        values = (float(kept.sel(statistic=name)) for name in ("mean", "sem"))
-        return around(*values, degrees(dataset), method="clustered by document")
+        mean, sem = (float(kept.sel(statistic=name)) for name in ("mean", "sem"))
+        return around(mean, sem, degrees(dataset), method="clustered by document")
     chosen = middle_layers(int(dataset.attrs["ell"]))
     mean, sem = (profile(dataset, quantity, name)[chosen] for name in ("mean", "sem"))
     known = np.isfinite(mean)
