@@ -29,7 +29,25 @@ def test_runs_are_the_full_product_with_the_longest_first():
         ({"tokens": [1000]}, "before the warm-up"),
         ({"tokens": []}, "no tokens"),
         ({"decay_fraction": 1.0}, "between 0 and 1"),
-        ({"vocabulary": 100}, "cannot hold 256 bytes"),
+        ({"vocabulary": 100}, "a vocabulary of 100 is impossible"),
+        ({"vocabulary": 70_000}, "to 65536"),
+        ({"batch": 0}, "batch 0 is impossible"),
+        ({"context": 1}, "context 1 is impossible"),
+        ({"warmup": -1}, "warmup -1 is impossible"),
+        ({"base_width": 0}, "base_width 0 is impossible"),
+        ({"evaluate": 0}, "evaluate 0 is impossible"),
+        ({"depths": [2, 2]}, "depths .* must differ"),
+        ({"learning_rates": [0.0]}, "above 0 and finite, 0.0 is not"),
+        ({"learning_rates": [float("nan")]}, "nan is not"),
+        ({"clip": float("inf")}, "inf is not"),
+        ({"weight_decay": -0.1}, "weight_decay -0.1"),
+        ({"seeds": [-1]}, "seeds .* 0 or more"),
+        ({"warmup": 0, "tokens": [8192]}, "no step for the decay"),
+        ({"widths": "64"}, "'widths' cannot be '64'"),
+        ({"widths": 64}, "'widths' cannot be 64"),
+        ({"depths": [True]}, "'depths' cannot be"),
+        ({"tokens": [float("inf")]}, "'tokens' cannot be"),
+        ({"corpus": 3}, "'corpus' cannot be 3"),
         ({"branch_scale": "half"}, "is unknown"),
         ({"checkpoints": [0, 400]}, "checkpoint 400 is impossible: .* 0 to 390"),
         ({"wdiths": [32]}, "'wdiths' is unknown"),
@@ -49,7 +67,7 @@ def test_missing_keys_and_files_are_named(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_grid(tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"
-    for content, sentence in [("a: [1", "is not YAML"), ("- 1", "must map keys")]:
+    for content, sentence in [("a: [1", "is not YAML: [^\n]*$"), ("- 1", "must map keys")]:
         broken.write_text(content)
         with pytest.raises(InputError, match=sentence):
             read_grid(broken)

@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from companion.ladder.grid import make_grid, to_record
 from companion.ladder.model import build, flops_per_token, initial_std
 from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
 from companion.runtime import InputError
+from companion.statistics.intervals import Interval
 
 
 class Killed(BaseException):
@@ -143,6 +145,42 @@ def test_too_little_text_or_disk_is_refused(grid, tmp_path, runtime, monkeypatch
     monkeypatch.setattr(suite.shutil, "disk_usage", lambda _: full)
     with pytest.raises(InputError, match="on disk"):
         suite.train(grid, tmp_path / "b", runtime)
+
+
+def test_what_is_on_the_disk_already_need_not_be_free(grid, tmp_path, runtime, monkeypatch):
+    out = tmp_path / "out"
+    suite.train(grid, out, runtime)
+    there = sum(file.stat().st_size for file in out.rglob("*.safetensors"))
+    need = sum(suite._bytes(grid, run) for run in grid.runs())
+    assert there < need
+    nearly = type("Usage", (), {"free": need - there})()
+    monkeypatch.setattr(suite.shutil, "disk_usage", lambda _: nearly)
+    assert len(suite.train(grid, out, runtime, resume=True)) == 4
+
+
+def test_a_tokenizer_that_was_half_saved_is_made_again(grid, tmp_path, monkeypatch):
+    class Half:
+        def save_pretrained(self, folder):
+            (Path(folder) / "tokenizer.json").write_text("{")
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(text, "train_tokenizer", lambda *_: Half())
+        with pytest.raises(Killed):
+            text.load_tokenizer(tmp_path, grid)
+    assert len(text.load_tokenizer(tmp_path, grid)) <= grid.vocabulary
+
+
+def test_a_held_out_loss_that_is_not_finite_stops_that_run_only(
+    grid, tmp_path, runtime, monkeypatch
+):
+    def measured(trainer, *texts):
+        return Interval(math.nan if trainer.run.ell == 1 else 5.0, 4.9, 5.1, 0.05)
+
+    monkeypatch.setattr("companion.ladder.job.held_out_loss", measured)
+    table = suite.train(grid, tmp_path / "out", runtime).set_index("ell")
+    assert table.loc[1, "status"].str.contains("held-out loss nan").all()
+    assert (table.loc[2, "status"] == "ok").all()
 
 
 def test_damaged_and_foreign_checkpoints_are_refused(grid, tmp_path, runtime):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -82,7 +83,23 @@ class Run:
         return f"m{self.m}-ell{self.ell}-seed{self.seed}-lr{self.learning_rate:g}"
 
 
+LEAST = {"base_width": 1, "context": 2, "batch": 1, "warmup": 0, "evaluate": 1}
+
+
 def _problems(grid: Grid) -> Iterator[str]:
+    for name, least in LEAST.items():
+        if getattr(grid, name) < least:
+            yield f"{name} {getattr(grid, name)} is impossible: use {least} or more"
+    for name in ("widths", "depths", "tokens", "seeds", "learning_rates", "checkpoints"):
+        if len(set(getattr(grid, name))) < len(getattr(grid, name)):
+            yield f"{name} {list(getattr(grid, name))} must differ from one another"
+    for rate in (*grid.learning_rates, grid.clip):
+        if not 0 < rate < math.inf:
+            yield f"learning_rates and clip must be above 0 and finite, {rate} is not"
+    if not 0 <= grid.weight_decay < math.inf:
+        yield f"weight_decay {grid.weight_decay} must be 0 or more"
+    if min(grid.seeds, default=0) < 0:
+        yield f"seeds {list(grid.seeds)} must be 0 or more"
     if not 0 < grid.decay_fraction < 1:
         yield f"decay_fraction {grid.decay_fraction} must lie between 0 and 1"
     for name in ("widths", "depths", "tokens", "seeds", "learning_rates"):
@@ -95,6 +112,8 @@ def _problems(grid: Grid) -> Iterator[str]:
         if ell < 1:
             yield f"depth {ell} is impossible: use 1 or more"
     for tokens in grid.tokens:
+        if grid.warmup < grid.branch_start(tokens) >= grid.steps(tokens):
+            yield f"{tokens} tokens leave no step for the decay: use more, or decay over more"
         if grid.branch_start(tokens) <= grid.warmup:
             need = round((grid.warmup + 1) * grid.step_tokens / (1 - grid.decay_fraction))
             yield f"{tokens} tokens end before the warm-up does: use more than {need}"
@@ -102,8 +121,8 @@ def _problems(grid: Grid) -> Iterator[str]:
     for step in grid.checkpoints:
         if not 0 <= step <= last:
             yield f"checkpoint {step} is impossible: the trunk has steps 0 to {last}"
-    if grid.vocabulary < 257:
-        yield f"a vocabulary of {grid.vocabulary} cannot hold 256 bytes and the end-of-text token"
+    if not 257 <= grid.vocabulary <= 2**16:
+        yield f"a vocabulary of {grid.vocabulary} is impossible: use 257 (bytes and end) to {2**16}"
     if grid.branch_scale not in ("inverse-sqrt-depth", "one"):
         yield f'branch_scale {grid.branch_scale!r} is unknown: use "inverse-sqrt-depth" or "one"'
 
@@ -118,10 +137,12 @@ def read_grid(path: str | Path) -> Grid:
     """
     try:
         record = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         raise InputError(f"grid file {str(path)!r} cannot be read") from None
     except yaml.YAMLError as error:
-        raise InputError(f"grid file {str(path)!r} is not YAML: {error}") from None
+        raise InputError(
+            f"grid file {str(path)!r} is not YAML: {str(error).splitlines()[0]}"
+        ) from None
     if not isinstance(record, dict):
         raise InputError(f"grid file {str(path)!r} must map keys such as widths to values")
     return make_grid(record)
@@ -144,12 +165,16 @@ def _typed(key: str, value: Any, kind: str) -> Any:
     try:
         if not kind.startswith("tuple"):
             return _exactly(one, value)
+        if not isinstance(value, list | tuple):
+            raise TypeError
         return tuple(_exactly(one, item) for item in value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"grid key {key!r} cannot be {value!r}: it is of type {kind}") from None
 
 
 def _exactly(kind: type, value: Any) -> Any:
+    if isinstance(value, bool) or value is None or (kind is str and not isinstance(value, str)):
+        raise ValueError(value)
     converted = kind(float(value)) if kind is int else kind(value)
     if kind is int and converted != float(value):
         raise ValueError(value)

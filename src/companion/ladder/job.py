@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,8 @@ class Job:
         """Export the model as it is, then write its row with the held-out loss."""
         trainer.export(self.folder / name)
         loss = held_out_loss(trainer, texts.held_out, texts.documents)
+        if not math.isfinite(loss.estimate):
+            raise Diverged(f"{self.run.name}: held-out loss {loss.estimate} at step {trainer.step}")
         measured = {"loss": loss.estimate, "loss_sem": loss.stderr, "status": "ok"}
         self._store(name, self._facts(trainer, trainer.step, annealed) | measured)
 

@@ -78,7 +78,8 @@ def train(
         corpus={"train": texts.train_manifest, "held_out": texts.held_out_manifest},
         baselines=text.ngram_losses(texts.train, texts.held_out, grid.vocabulary),
     )
-    (out / "provenance.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    with atomic(out / "provenance.json") as temporary:
+        temporary.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
     tasks = [Job(grid, run, out / run.name, runtime, compiled) for run in grid.runs()]
     progress = progress or (lambda *_: None)
     several = _at_once(tasks, jobs, progress) if jobs > 1 else None
@@ -101,17 +102,23 @@ def _claim_folder(grid: Grid, out: Path, resume: bool) -> None:
     elif out.exists() and any(out.iterdir()):
         raise InputError(f"{str(out)!r} is not empty and holds no grid: choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    need = sum(_bytes(grid, run) for run in grid.runs())
+    there = sum(file.stat().st_size for file in out.rglob("*.safetensors"))
+    need = sum(_bytes(grid, run) for run in grid.runs()) - there
     free = shutil.disk_usage(out).free
     if free < need:
         raise InputError(f"the grid needs {need / 1e9:.1f} GB on disk, {free / 1e9:.1f} are free")
-    mark.write_text(record, encoding="utf-8")
+    with atomic(mark) as temporary:
+        temporary.write_text(record, encoding="utf-8")
 
 
 def _bytes(grid: Grid, run: Run) -> int:
-    """Upper bound of what one run stores: checkpoints of three floats, models of two bytes."""
-    entries = 2 * grid.vocabulary * run.m + run.ell * 13 * run.m**2
-    return entries * (12 * 2 + 2 * len(grid.tokens))
+    """Upper bound of what one run stores: checkpoints of three floats, models of two bytes.
+
+    Checkpoints are the trunk, a branch for each D, and the one that is being replaced.
+    """
+    entries = 2 * grid.vocabulary * run.m + run.ell * 13 * run.m**2 + 10_000
+    kept = len(grid.tokens)
+    return entries * (12 * (kept + 2) + 2 * (kept + len(grid.checkpoints)))
 
 
 def _at_once(tasks: list[Job], jobs: int, progress: Progress) -> Iterator[list[dict[str, Any]]]:

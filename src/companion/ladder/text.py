@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from companion.ladder.grid import Grid
 from companion.runtime import InputError, atomic
 
 END_OF_TEXT = "<|endoftext|>"
+TOKENIZER = "tokenizer.json"
 TOKENIZER_DOCUMENTS = 1500
 
 
@@ -39,12 +41,18 @@ def train_tokenizer(source: corpus.Source, vocabulary: int) -> Any:
 
 
 def load_tokenizer(folder: Path, grid: Grid) -> Any:
-    """The tokenizer in `folder`, trained and saved there first if it is not."""
+    """The tokenizer in `folder`, trained and saved there first if it is not.
+
+    `TOKENIZER` gets its name last, so that where it is, all of it is.
+    """
     from transformers import PreTrainedTokenizerFast
 
-    if not (folder / "tokenizer.json").exists():
+    if not (folder / TOKENIZER).exists():
         tokenizer = train_tokenizer(corpus.open_source(grid.corpus), grid.vocabulary)
-        tokenizer.save_pretrained(folder)
+        with TemporaryDirectory(dir=folder) as aside:
+            tokenizer.save_pretrained(aside)
+            for file in sorted(Path(aside).iterdir(), key=lambda file: file.name == TOKENIZER):
+                file.replace(folder / file.name)
     return PreTrainedTokenizerFast.from_pretrained(folder)
 
 

@@ -77,7 +77,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write weights, moments and step to one file, atomically."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save as serialised
 
         state = {}
         for name, weight in self.net.named_parameters():
@@ -85,7 +85,8 @@ class Trainer:
             for key, value in self.optimizer.state.get(weight, {}).items():
                 state[f"{key}/{name}"] = value
         with atomic(path) as temporary:
-            save_file(state, temporary, metadata={"step": str(self.step), "run": self.run.name})
+            about = {"step": str(self.step), "run": self.run.name}
+            temporary.write_bytes(serialised(state, about))
 
     def load(self, path: Path) -> None:
         """Continue from a file that `save` wrote.
