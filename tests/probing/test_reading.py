@@ -138,8 +138,10 @@ def test_standouts_and_loss_are_named():
     text = " ".join(reading.read(planted(theta, 0.1, removed), generator()).sentences)
     assert "0 (5.0 times), 7 (3.0 times)" in text
     assert "layers 0 to 6 remove 0.650 nats" in text
-    assert "layer 1 removes most, 0.200." in text
+    assert "layer 1 removes most, 0.200 [0.198, 0.202]." in text
     assert "Layers that raise this loss: 4." in text
+    noisy = reading.read(planted(theta, 0.1, removed, sem=0.1), generator())
+    assert "raise this loss" not in " ".join(noisy.sentences)
 
 
 def test_fading_correlation_is_told_from_a_constant_one():

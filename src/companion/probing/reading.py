@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from companion.probing.summaries import (
+    degrees,
     evenness,
     middle_layers,
     middle_loss,
@@ -21,7 +22,7 @@ from companion.probing.summaries import (
     profile,
     update_cosine,
 )
-from companion.statistics.intervals import Interval
+from companion.statistics.intervals import Interval, around
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +72,9 @@ class Reading:
         no more than `FEWEST_MIDDLE` middle layers.
     standouts : tuple of (layer, ratio)
         Layers whose rotation is at least `STANDOUT` times the middle median.
-    removed : tuple of (layer, nats per token)
-        Mean loss removed by each layer through the last-block lens; empty without a lens.
+    removed : tuple of (layer, Interval)
+        Mean loss removed by each layer through the last-block lens, nats per token; empty without
+        a lens.
     loss_evenness : Interval or None
         Participation of the loss removed by the middle layers.
     """
@@ -84,7 +86,7 @@ class Reading:
     correlation: Interval | None
     far: Interval | None
     standouts: tuple[tuple[int, float], ...]
-    removed: tuple[tuple[int, float], ...]
+    removed: tuple[tuple[int, Interval], ...]
     loss_evenness: Interval | None
 
     @property
@@ -105,7 +107,7 @@ class Reading:
     def sentences(self) -> tuple[str, ...]:
         """The reading in words, one sentence a finding."""
         parts = (self._rotation(), self._correlation(), self._standouts(), *self.loss)
-        return (*parts, f"Taken together this looks like {REGIMES[self.regime]}.")
+        return (*parts, f"Taken together: {REGIMES[self.regime]}.")
 
     def _rotation(self) -> str:
         n = len(middle_layers(self.ell))
@@ -141,13 +143,14 @@ class Reading:
         """The sentences about the loss; none without a lens."""
         if not self.removed:
             return ()
-        total = sum(gain for _, gain in self.removed)
-        layer, most = max(self.removed, key=lambda pair: pair[1])
-        worse = [str(at) for at, gain in self.removed if gain < 0]
+        total = sum(gain.estimate for _, gain in self.removed)
+        layer, most = max(self.removed, key=lambda pair: pair[1].estimate)
+        worse = [str(at) for at, gain in self.removed if gain.high < 0]
         last = self.removed[-1][0]
         layers = f"layers 0 to {last} remove" if last else "layer 0 removes"
         falls = f"Read through the last block, {layers} {total:.3f} nats per token in all"
-        best = f"layer {layer} removes most, {most:.3f}" if most > 0 else "none of them lowers it"
+        lowers = most.estimate > 0
+        best = f"layer {layer} removes most, {most:.3f}" if lowers else "none of them lowers it"
         first = f"{falls}; {best}."
         second = f"Layers that raise this loss: {', '.join(worse)}." if worse else ""
         third = ""
@@ -232,8 +235,9 @@ def standouts(
 def _removed(dataset: xr.Dataset) -> tuple[tuple[int, float], ...]:
     if "loss_removed" not in dataset:
         return ()
-    gains = profile(dataset, "loss_removed")
-    return tuple((int(i), float(gains[i])) for i in np.flatnonzero(np.isfinite(gains)))
+    gains, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
+    known, free = np.flatnonzero(np.isfinite(gains)), degrees(dataset)
+    return tuple((int(i), around(float(gains[i]), float(sem[i]), free)) for i in known)
 
 
 def _loss_evenness(dataset: xr.Dataset, generator: np.random.Generator) -> Interval | None:

@@ -47,10 +47,11 @@ class Sweep:
         device = self.state.distribution.squares.device
         norms = torch.stack([widen(h).norm(dim=-1) for h in stream.h]).to(device)
         self._check_finite(norms, items)
-        group = groups_of(norms, self.settings.sink_ratio)
-        cluster = clusters_of(items).to(device)
-        h = self._published(stream.h) if self.settings.paper_compat else stream.h
         compat = self.settings.paper_compat
+        group = groups_of(norms, self.settings.sink_ratio)
+        group = torch.zeros_like(group) if compat else group
+        cluster = clusters_of(items).to(device)
+        h = self._published(stream.h) if compat else stream.h
         values, correlation = path_values(h.flatten(1, 2), group, cluster, compat)
         if self.parts:
             lengths = stream.part_norms.flatten(2).to(device)
