@@ -28,7 +28,7 @@ def toy(
     ] = "",
     rates: Annotated[
         str, typer.Option(help="with --variants: multiples of lr that each may choose from")
-    ] = "0.5,1,2",
+    ] = "0.5,1,2,4",
     names: Annotated[bool, typer.Option("--list", help="show the named specifications")] = False,
     as_json: Json = False,
 ) -> None:
@@ -91,7 +91,7 @@ def _numbers(words: str) -> list[float]:
     try:
         return [float(word) for word in words.split(",")]
     except ValueError:
-        raise InputError(f"--rates {words!r} must be numbers with commas, e.g. 0.5,1,2") from None
+        raise InputError(f"--rates {words!r} must be numbers with commas, e.g. 0.5,1,2,4") from None
 
 
 def register(app: typer.Typer) -> None:
