@@ -41,6 +41,24 @@ def test_chapters_run_in_parallel_and_then_are_skipped(tiny_book, write_chapter)
     assert _run(tiny_book, force=True)[0] == ["first", "second"]
 
 
+def test_a_chapter_reads_files_named_from_here_and_again_when_they_change(
+    tiny_book, write_chapter, tmp_path, monkeypatch
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "json.py").write_text("raise ImportError('a namesake of a module was imported')")
+    (here / "own.txt").write_text("one")
+    monkeypatch.chdir(here)
+    path = write_chapter("only", "from pathlib import Path\nPath(text).read_text()")
+    path.write_text(path.read_text().replace("seed: int = 0 ", 'text: str = \\"own.txt\\" '))
+    assert _run(tiny_book)[0] == ["only"]
+    assert _run(tiny_book)[0] == []
+    (here / "own.txt").write_text("other")
+    assert _run(tiny_book)[0] == ["only"]
+    assert "'other'" in tiny_book.staged("only").read_text()
+    assert sorted(file.name for file in here.iterdir()) == ["json.py", "own.txt"]
+
+
 def test_the_record_holds_parameters_claims_and_provenance(tiny_book, write_chapter):
     write_chapter("only")
     (tiny_book.sources / "profiles").mkdir()

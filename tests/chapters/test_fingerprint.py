@@ -17,6 +17,20 @@ def test_notebook_parameters_and_surroundings_count(tiny_book, write_chapter):
     assert chapter_fingerprint(chapter, {"n": 2}, "here") != first
 
 
+def test_files_that_parameters_name_count(tiny_book, write_chapter, tmp_path, monkeypatch):
+    write_chapter("only")
+    chapter = find(tiny_book, "only")
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    for text in (None, "a", "ab"):
+        if text is not None:
+            (tmp_path / "model").mkdir(exist_ok=True)
+            (tmp_path / "model" / "weights").write_text(text)
+        for value in ("model", "model@step1", ["model"], "other, model", "m" * 5000):
+            seen.append(chapter_fingerprint(chapter, {"n": value}, "here"))
+    assert len(set(seen)) == 3 * 5 - 2
+
+
 def test_data_and_stored_results_count(tiny_book, tmp_path, monkeypatch):
     monkeypatch.delenv("COMPANION_DATA", raising=False)
     seen = {surroundings(tiny_book)}

@@ -18,9 +18,22 @@ _NOT_SOURCE = {"__pycache__", ".ipynb_checkpoints"}
 
 
 def chapter_fingerprint(chapter: Chapter, values: Mapping[str, Any], around: str) -> str:
-    """The hash of one run: its notebook, its parameters, and `around` (see `surroundings`)."""
-    told = json.dumps([around, chapter.name, dict(values)], sort_keys=True)
+    """The hash of one run: notebook, parameters, files that they name, and `around`.
+
+    `around` is `surroundings`; of named files path, size and time count, for they may be large.
+    """
+    told = json.dumps([around, chapter.name, dict(values), _named_files(values)], sort_keys=True)
     return hashlib.sha256(told.encode() + chapter.path.read_bytes()).hexdigest()
+
+
+def _named_files(values: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """Path, size and time of every file that a text parameter names, or whose folder it names."""
+    listed = [value if isinstance(value, list) else [value] for value in values.values()]
+    texts = [text for values in listed for text in values if isinstance(text, str)]
+    names = {part.strip().partition("@")[0] for text in texts for part in text.split(",")}
+    named = [Path(name) for name in sorted(names) if os.path.exists(name)]
+    files = [file for path in named for file in (path, *sorted(path.rglob("*"))) if file.is_file()]
+    return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def surroundings(book: Book) -> str:

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,17 +63,15 @@ def _execute(job: dict[str, Any], tell: Tell) -> Any:
 
     papermill_engines.register("companion", Engine)
     Path(job["partial"]).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
-        return papermill.execute_notebook(
-            job["source"],
-            job["partial"],
-            parameters=job["given"],
-            engine_name="companion",
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            cwd=scratch,
-        )
+    return papermill.execute_notebook(
+        job["source"],
+        job["partial"],
+        parameters=job["given"],
+        engine_name="companion",
+        kernel_name="python3",
+        language="python",
+        progress_bar=False,
+    )
 
 
 def _finish(notebook: Any, job: dict[str, Any], seconds: float) -> None:
