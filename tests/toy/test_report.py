@@ -182,3 +182,9 @@ def test_stages_are_steps_not_a_power():
     scatter = xr.DataArray([1, 1.001, 0.999], dims="teacher")
     loss["test_loss"] = (loss["test_loss"] * 0 + 1) * steps * scatter
     assert findings.stages_claim(loss).verdict == "reproduced"
+
+
+def test_a_specification_without_tied_teachers_is_refused_where_both_are_compared():
+    report.need_both_ends(Specification("both", rho=(0.0, 0.5, 1.0)))
+    with pytest.raises(InputError, match="'lone' lacks rho 1: this chapter compares"):
+        report.need_both_ends(Specification("lone", rho=(0.0, 0.9)))

@@ -142,13 +142,13 @@ class _reporter:
 
     def __call__(self, state) -> None:
         if state.notice:
-            self.console.print(f"notice: {state.notice}")
+            self.console.print(f"notice: {state.notice}", soft_wrap=True)
         losses = " ".join(f"{ell}:{loss:.3g}" for ell, loss in state.losses.items())
         line = f"step {state.step}/{state.steps}  loss {losses}"
         self.bar.update(self.task, completed=state.step, total=state.steps, description=line)
         due = self.clock() - self.spoke > 30 or state.step == state.steps
         if self.bar.disable and state.losses and due:
-            self.console.print(f"{line}  {state.seconds_left:.0f} s left", highlight=False)
+            self.console.print(f"{line}  {state.seconds_left:.0f} s left", highlight=False, soft_wrap=True)
             self.spoke = self.clock()
 
 

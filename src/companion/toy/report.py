@@ -14,11 +14,21 @@ from companion.runtime import InputError, stored
 from companion.toy import analysis, comparison
 from companion.toy.experiment import load
 from companion.toy.findings import scope
+from companion.toy.specification import Specification
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CONVERGED = 0.1
+
+
+def need_both_ends(spec: Specification) -> None:
+    """Refuse a specification that lacks independent (rho 0) or tied (rho 1) teachers."""
+    if missing := {0.0, 1.0} - set(spec.rho):
+        lacks = " and ".join(f"{rho:g}" for rho in sorted(missing))
+        raise InputError(
+            f"{spec.name!r} lacks rho {lacks}: this chapter compares independent and tied teachers"
+        )
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
