@@ -148,7 +148,9 @@ class _reporter:
         self.bar.update(self.task, completed=state.step, total=state.steps, description=line)
         due = self.clock() - self.spoke > 30 or state.step == state.steps
         if self.bar.disable and state.losses and due:
-            self.console.print(f"{line}  {state.seconds_left:.0f} s left", highlight=False, soft_wrap=True)
+            self.console.print(
+                f"{line}  {state.seconds_left:.0f} s left", highlight=False, soft_wrap=True
+            )
             self.spoke = self.clock()
 
 
