@@ -20,6 +20,19 @@ def test_the_cost_of_one_rate_for_all_depths():
     assert "differs by 0.600" in said
 
 
+def test_the_cost_of_branches_that_start_alike():
+    rows = [
+        (ell, rate, loss + rate * (ell == 2), scale)
+        for scale, losses in {"one": (5.0, 5.5), "inverse-sqrt-depth": (5.1, 4.5)}.items()
+        for ell, loss in zip((2, 16), losses, strict=True)
+        for rate in (0.0, 0.5)
+    ]
+    sweep = pd.DataFrame(rows, columns=["ell", "learning_rate", "loss", "branch_scale"])
+    said = report.branches_sentence(sweep)
+    assert "2 blocks -0.100, 16 blocks +1.000 nats/token" in said
+    assert "then that of 2 blocks, with scaled branches that of 16." in said
+
+
 def test_losses_of_the_first_seed_in_a_square():
     rows = [
         (64.0, ell, D, seed, ell + D + seed) for ell in (2, 4) for D in (8, 16) for seed in (0, 1)

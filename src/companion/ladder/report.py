@@ -37,6 +37,25 @@ def tuning_sentence(sweep: pd.DataFrame, used: float) -> str:
     )
 
 
+def branches_sentence(sweep: pd.DataFrame) -> str:
+    """What it costs each depth, at its best rate, if branches start alike at all depths, in words.
+
+    Parameters
+    ----------
+    sweep : DataFrame
+        Columns ell, learning_rate, loss (nats/token), branch_scale.
+    """
+    best = sweep.groupby(["branch_scale", "ell"])["loss"].min()
+    cost = best["one"] - best["inverse-sqrt-depth"]
+    told = ", ".join(f"{ell} blocks {extra:+.3f}" for ell, extra in cost.items())
+    return (
+        "Branches that start alike change the loss of each depth, at its own best rate, by: "
+        f"{told} nats/token. The lowest loss of the sweep is then that of "
+        f"{best['one'].idxmin()} blocks, with scaled branches that of "
+        f"{best['inverse-sqrt-depth'].idxmin()}."
+    )
+
+
 def seed_noise(table: pd.DataFrame) -> pd.DataFrame:
     """Spread over seeds of the loss at each (m, ell, D) that was trained with several.
 

@@ -61,10 +61,14 @@ def sweep(table: DataFrame, axes) -> None:
     """
     depths = sorted(set(table["ell"]))
     colours = dict(zip(depths, theme.depth_palette(len(depths)), strict=True))
+    titles = {
+        "inverse-sqrt-depth": r"branches start smaller by $1/\sqrt{2\ell}$",
+        "one": "all alike",
+    }
     for (scale, panel), ax in zip(table.groupby("branch_scale"), axes, strict=True):
         for ell, rows in panel.groupby("ell"):
             rows = rows.sort_values("learning_rate")
             ax.plot(rows["learning_rate"], rows["loss"], "o-", color=colours[ell], label=ell)
-        ax.set(xscale="log", xlabel="peak learning rate", title=f"branches: {scale}")
+        ax.set(xscale="log", xlabel="peak learning rate", title=titles[str(scale)])
         ax.set_ylabel("held-out loss (nats/token)")
     axes[0].legend(title="blocks")
