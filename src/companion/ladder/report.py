@@ -45,14 +45,13 @@ def branches_sentence(sweep: pd.DataFrame) -> str:
     sweep : DataFrame
         Columns ell, learning_rate, loss (nats/token), branch_scale.
     """
-    best = sweep.groupby(["branch_scale", "ell"])["loss"].min()
-    cost = best["one"] - best["inverse-sqrt-depth"]
-    told = ", ".join(f"{ell} blocks {extra:+.3f}" for ell, extra in cost.items())
+    losses = sweep.pivot_table("loss", "ell", "branch_scale", aggfunc="min")
+    alike, scaled = losses["one"], losses["inverse-sqrt-depth"]
+    told = ", ".join(f"{ell} blocks {extra:+.3f}" for ell, extra in (alike - scaled).items())
     return (
         "Branches that start alike change the loss of each depth, at its own best rate, by: "
-        f"{told} nats/token. The lowest loss of the sweep is then that of "
-        f"{best['one'].idxmin()} blocks, with scaled branches that of "
-        f"{best['inverse-sqrt-depth'].idxmin()}."
+        f"{told} nats/token. The lowest loss of the sweep is then that of {alike.idxmin()} "
+        f"blocks, with scaled branches that of {scaled.idxmin()}."
     )
 
 

@@ -232,7 +232,7 @@ def standouts(
     return tuple((int(i), float(ratio[i])) for i in np.flatnonzero(ratio >= STANDOUT))
 
 
-def _removed(dataset: xr.Dataset) -> tuple[tuple[int, float], ...]:
+def _removed(dataset: xr.Dataset) -> tuple[tuple[int, Interval], ...]:
     if "loss_removed" not in dataset:
         return ()
     gains, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
