@@ -24,12 +24,11 @@ def tuning_sentence(sweep: pd.DataFrame, used: float) -> str:
         The rate of the suite.
     """
     scaled = sweep[sweep["branch_scale"] == "inverse-sqrt-depth"]
-    best = scaled.loc[scaled.groupby("ell")["loss"].idxmin()].set_index("ell")
-    at = scaled[np.isclose(scaled["learning_rate"], used)].set_index("ell")
-    cost = at["loss"] - best["loss"]
+    losses = scaled.pivot_table("loss", "ell", "learning_rate")
+    at = losses.loc[:, np.isclose(losses.columns.to_numpy(), used)].squeeze(axis=1)
+    best, cost = losses.idxmin(axis=1), at - losses.min(axis=1)
     told = ", ".join(
-        f"{ell} blocks {rate:g} ({cost[ell]:.3f} nats/token better)"
-        for ell, rate in best["learning_rate"].items()
+        f"{ell} blocks {rate:g} ({cost[ell]:.3f} nats/token better)" for ell, rate in best.items()
     )
     return (
         f"The suite uses {used:g}. With scaled branches the best rates of the sweep are: {told}. "
