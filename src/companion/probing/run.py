@@ -74,8 +74,7 @@ def probe(
         lens : "last_block" (default), "logit", "both" or "none".
         lens_fraction : share of the tokens whose lens is read, drawn at random in each block.
         sink_ratio : tokens whose norm exceeds that many medians count as attention sinks.
-        paper_compat : the published scripts' choices (normed last state, bfloat16 cosines, first
-            tokens and sinks among all others).
+        paper_compat : the published choices (last state normed, bfloat16 cosines, sinks pooled).
         noise_batches : batches repeated in float32 where the model runs in less.
         until_sem : {quantity: standard error} at which to stop.
 
