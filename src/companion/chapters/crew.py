@@ -122,10 +122,9 @@ class Crew:
 
 def _spawn(threads: int) -> Any:
     """Start a worker here, where relative paths mean what the caller means, but import nothing."""
-    safe = {"PYTHONSAFEPATH": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "companion.chapters.worker"],
-        env=os.environ | safe | dict.fromkeys(_THREAD_LIMITS, str(threads)),
+        env=os.environ | {"PYTHONSAFEPATH": "1"} | dict.fromkeys(_THREAD_LIMITS, str(threads)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

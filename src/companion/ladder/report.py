@@ -24,9 +24,9 @@ def tuning_sentence(sweep: pd.DataFrame, used: float) -> str:
         The rate of the suite.
     """
     scaled = sweep[sweep["branch_scale"] == "inverse-sqrt-depth"]
-    losses = scaled.pivot_table("loss", "ell", "learning_rate")
-    at = losses.loc[:, np.isclose(losses.columns.to_numpy(), used)].squeeze(axis=1)
-    best, cost = losses.idxmin(axis=1), at - losses.min(axis=1)
+    by_rate = scaled.pivot_table("loss", "ell", "learning_rate")
+    at = by_rate.loc[:, np.isclose(by_rate.columns.to_numpy(), used)].squeeze(axis=1)
+    best, cost = by_rate.idxmin(axis=1), at - by_rate.min(axis=1)
     told = ", ".join(
         f"{ell} blocks {rate:g} ({cost[ell]:.3f} nats/token better)" for ell, rate in best.items()
     )
@@ -44,8 +44,8 @@ def branches_sentence(sweep: pd.DataFrame) -> str:
     sweep : DataFrame
         Columns ell, learning_rate, loss (nats/token), branch_scale.
     """
-    losses = sweep.pivot_table("loss", "ell", "branch_scale", aggfunc="min")
-    alike, scaled = losses["one"], losses["inverse-sqrt-depth"]
+    best = sweep.pivot_table("loss", "ell", "branch_scale", aggfunc="min")
+    alike, scaled = best["one"], best["inverse-sqrt-depth"]
     told = ", ".join(f"{ell} blocks {extra:+.3f}" for ell, extra in (alike - scaled).items())
     return (
         "Branches that start alike change the loss of each depth, at its own best rate, by: "
