@@ -15,7 +15,9 @@ import sys
 from pathlib import Path
 
 from companion import scaling, tables
-from companion.runtime import Runtime, atomic, provenance
+from companion.files import atomic
+from companion.provenance import provenance
+from companion.runtime import Runtime
 from companion.scaling.simulation import coverage
 
 CASES = {"independent rows": 0.0, "half shared by shape": 0.5}

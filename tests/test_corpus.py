@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from companion import corpus
 from companion.corpus import Document, Source, blocks
-from companion.runtime import InputError
+from companion.errors import InputError
 
 
 class Bytes:

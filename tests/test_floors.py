@@ -13,15 +13,16 @@ import pytest
 import companion
 
 FLOORS = {
-    0: {"runtime", "geometry", "statistics", "claims"},
+    0: {"errors", "files", "runtime", "provenance", "geometry", "statistics"},
     1: {"corpus", "models", "tables"},
     2: {"probing", "interventions", "scaling", "toy", "ladder"},
-    3: {"plotting"},
-    4: {"chapters"},
-    5: {"cli"},
+    3: {"evidence"},
+    4: {"plotting"},
+    5: {"chapters"},
+    6: {"cli"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-FOUNDATION = {"runtime"}  # holds InputError, so its neighbours on the ground floor stand on it
+FOUNDATION = {"errors", "files", "runtime", "provenance"}  # the ground that floor 0 stands on
 HOME = Path(companion.__file__).parent
 HEAVY = {"torch", "transformers", "matplotlib", "seaborn", "scipy", "pandas", "xarray", "numpy"}
 ROOMS = sorted(

@@ -8,7 +8,10 @@ import sys
 import pytest
 import torch
 
-from companion.runtime import InputError, Runtime, atomic, hub_reachable, provenance, stored
+from companion.errors import InputError
+from companion.files import atomic, stored
+from companion.provenance import provenance
+from companion.runtime import Runtime, hub_reachable
 
 
 def test_auto_follows_the_hardware():
@@ -78,7 +81,7 @@ def test_hub_is_unreachable_at_once_in_offline_mode(monkeypatch):
 FULL = """
 import resource, sys
 import xarray as xr
-from companion.runtime import write_netcdf
+from companion.files import write_netcdf
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
     write_netcdf(xr.Dataset({"x": ("n", [0.0] * 9999)}), sys.argv[1])

@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from companion.runtime import checkout
+from companion.files import checkout
 
 ROOT = checkout()
 assert ROOT is not None

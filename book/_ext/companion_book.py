@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
-from companion.claims import Claim, expected
+from companion.evidence.claims import Claim, expected
 
 MATHJAX = "tex-svg-full.js"
 COLUMNS = {"Claim": 34, "Measured": 34, "Scope": 20, "Verdict": 12}

@@ -9,8 +9,8 @@ from importlib.metadata import version
 __version__ = version("depth-companion")
 
 _HOME = {
-    "Claim": "claims",
-    "Measurement": "claims",
+    "Claim": "evidence.claims",
+    "Measurement": "evidence.claims",
     "Runtime": "runtime",
     "load_model": "models",
     "load_table": "tables",

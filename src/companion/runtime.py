@@ -1,39 +1,25 @@
-"""Where a computation runs, with which seed, and the stamp that it leaves on its results.
+"""Where a computation runs, in which dtype and why, and the seeds of everything random.
 
 Floor 0. Nothing heavy is imported at module level, so that the command line starts fast.
 """
 
 from __future__ import annotations
 
-import contextlib
-import html
-import io
 import os
 import platform
 import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from companion.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    import xarray as xr
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
-STAMPED_PACKAGES = ("depth-companion", "torch", "transformers", "numpy", "scipy", "xarray")
-PROVENANCE_MIME = "application/vnd.companion.provenance+json"
-
-
-class InputError(ValueError):
-    """Bad input from a user: one sentence that names the value and what would be right."""
 
 
 @dataclass(frozen=True)
@@ -159,59 +145,6 @@ def _choose_dtype(asked: str, device: str) -> tuple[str, str]:
     return asked, "asked for"
 
 
-class Provenance(dict):
-    """Versions, commit, device, time and parameters of one run; shows as a folded table."""
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        rows = "".join(
-            f"<tr><th>{html.escape(key)}</th><td>{html.escape(_plain(value))}</td></tr>"
-            for key, value in self.items()
-        )
-        table = f'<table class="provenance">{rows}</table>'
-        folded = f"<details><summary>Provenance of this run</summary>{table}</details>"
-        return {"text/html": folded, "text/plain": repr(dict(self)), PROVENANCE_MIME: dict(self)}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{k}={v}" for k, v in value.items())
-    return str(value)
-
-
-def provenance(runtime: Runtime, parameters: Mapping[str, Any], **more: Any) -> Provenance:
-    """The stamp of a run: parameters, device, versions, commit, time (UTC), and `more`."""
-    return Provenance(
-        parameters=dict(parameters),
-        runtime=asdict(runtime),
-        device=runtime.device_name,
-        platform=f"{platform.system()} {platform.machine()}",
-        python=platform.python_version(),
-        versions={name: metadata.version(name) for name in STAMPED_PACKAGES},
-        commit=commit(),
-        time=datetime.now(UTC).isoformat(timespec="seconds"),
-        **more,
-    )
-
-
-def checkout() -> Path | None:
-    """The folder of the git checkout (or source tree) that this package runs from, if any."""
-    root = Path(__file__).resolve().parents[2]
-    return root if (root / "pyproject.toml").exists() and (root / "book").is_dir() else None
-
-
-def commit() -> str:
-    """The commit of the checkout, "-dirty" where files differ from it, "unknown" without git."""
-    root = checkout()
-    if root is None or not (root / ".git").exists():
-        return "unknown"
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
 def hub_reachable(timeout: float = 3.0) -> bool:
     """Whether the Hugging Face Hub answers; False at once when offline mode is switched on."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
@@ -223,55 +156,3 @@ def hub_reachable(timeout: float = 3.0) -> bool:
             return True
     except OSError:
         return False
-
-
-def stored(name: str) -> Path:
-    """Path of a stored result of a heavy run, `book/results/<name>`.
-
-    `COMPANION_RESULTS` names another folder, for a package that is used without its checkout.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-    """
-    root = checkout()
-    folder = os.environ.get("COMPANION_RESULTS") or (root / "book" / "results" if root else None)
-    if folder is None:
-        raise InputError("no stored results: run from a checkout or set COMPANION_RESULTS")
-    path = Path(folder) / name
-    if not path.exists():
-        raise InputError(f"no stored result {name!r} in {folder}")
-    return path
-
-
-@contextlib.contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; move it there only if the block succeeds.
-
-    A reader sees the old file or the whole new one, whatever happens in between.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
-    """Write a dataset as NetCDF, whole or not at all; `options` as for `to_netcdf`.
-
-    The file is made in memory: where the disk is full, HDF5 would take the process down with it.
-    """
-    made = io.BytesIO()
-    dataset.to_netcdf(made, engine="h5netcdf", **options)
-    with atomic(path) as temporary:
-        temporary.write_bytes(made.getbuffer())

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from companion.runtime import InputError, atomic
+from companion.errors import InputError
+from companion.files import atomic
 
 REQUIRED = ("m", "ell", "D", "loss")
 NUMERIC = (*REQUIRED, "N", "flops")

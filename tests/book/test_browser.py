@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from companion.chapters import Book
-from companion.runtime import InputError
+from companion.errors import InputError
 
 SECONDS = 1000.0
 LEAST_ALT, LEAST_CAPTION = 20, 20

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from companion.chapters import Book, discover, stage_jobs
-from companion.claims import VERDICTS
-from companion.runtime import checkout
+from companion.evidence.claims import VERDICTS
+from companion.files import checkout
 
 ROOT = checkout()
 assert ROOT is not None

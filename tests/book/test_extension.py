@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from companion.claims import Claim, Measurement
-from companion.runtime import checkout
+from companion.evidence.claims import Claim, Measurement
+from companion.files import checkout
 
 ROOT = checkout()
 assert ROOT is not None

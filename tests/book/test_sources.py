@@ -12,7 +12,8 @@ import yaml
 
 from companion.chapters import PROFILES, Book, discover
 from companion.chapters.source import source
-from companion.runtime import InputError, checkout
+from companion.errors import InputError
+from companion.files import checkout
 
 ROOT = checkout()
 assert ROOT is not None

@@ -14,8 +14,8 @@ PARAMETERS = """n: int = 2  # how many [1, 9]
 scale: float = 0.5  # how large [0, ]
 kind: str = "plain"  # which {plain, odd}
 seed: int = 0  # seed [0, ]"""
-CLAIM = """from companion.claims import Claim, Measurement
-from companion.runtime import Provenance
+CLAIM = """from companion.evidence.claims import Claim, Measurement
+from companion.provenance import Provenance
 Claim("{key}", "n is two", "paper, section 1", {{"data": "none"}},
       (Measurement("n", float(n), n - 0.5, n + 0.5, 1.0, 3.0),))"""
 STAMP = 'Provenance(parameters={"n": n, "scale": scale})'

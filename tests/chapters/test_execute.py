@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from companion.chapters import ChapterError, discover, execute, find, harvest, stage_jobs
-from companion.runtime import InputError
+from companion.errors import InputError
 
 pytestmark = pytest.mark.slow
 

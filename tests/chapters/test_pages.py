@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 
 from companion.chapters import BuildError, build, collect, discover, execute, server, stage_jobs
-from companion.runtime import InputError
+from companion.errors import InputError
 
 
 @pytest.fixture

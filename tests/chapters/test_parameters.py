@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.chapters.parameters import parse, resolve
-from companion.runtime import InputError
+from companion.errors import InputError
 
 CELL = """model: str = "ladder:m128-ell8"  # a ladder model, a Hub id or a path
 tokens: int = 4096  # tokens to read [256, ]

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from companion.cli import app
-from companion.runtime import InputError
+from companion.errors import InputError
 
 COMMANDS = [
     "doctor",

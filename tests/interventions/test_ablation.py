@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from companion.errors import InputError
 from companion.interventions import (
     ablate,
     by_documents,
@@ -15,7 +16,6 @@ from companion.interventions import (
     resampled,
     save,
 )
-from companion.runtime import InputError
 
 
 def loss(model, tokens):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from companion.errors import InputError
 from companion.interventions import KINDS, intervene, places, record, resume
 from companion.interventions.passage import edited, forward
-from companion.runtime import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from companion.errors import InputError
 from companion.interventions import KINDS, ablate, controls, findings, loss_change
 from companion.interventions.ablation import profiles
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 
 @pytest.fixture(scope="module")

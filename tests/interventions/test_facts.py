@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion.errors import InputError
 from companion.interventions import Fact, encode, load_facts, packaged_facts
-from companion.runtime import InputError
 
 YAML = '- {prompt: "import {subject} as", subject: numpy, target: " np"}\n'
 JSONL = '{"prompt": "import numpy as", "subject": "numpy", "target": " np"}\n\n'

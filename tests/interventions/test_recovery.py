@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from companion.errors import InputError
 from companion.interventions import Fact, Tracing, recovery, trace
-from companion.runtime import InputError
 
 ELL = 4
 

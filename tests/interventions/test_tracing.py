@@ -7,10 +7,11 @@ import pytest
 import torch
 import xarray as xr
 
+from companion.errors import InputError
 from companion.interventions import Fact, Tracing, embedding_std, encode, save, trace
 from companion.interventions.tracing import _noise
 from companion.models import Model
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 FACTS = [Fact("import {subject} as", "numpy", " np"), Fact("x={subject}+1", "py", ";py")]
 SPEC = Tracing(noise=3.0, draws=3, window=0.0, batch=7)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from companion.errors import InputError
 from companion.ladder.grid import make_grid, read_grid, to_record
-from companion.runtime import InputError
 
 GOOD = {"widths": [32, 64], "depths": [1, 2], "tokens": [1e6, 2e6]}
 

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
+from companion.errors import InputError
 from companion.ladder import suite
 from companion.ladder.ship import ship
-from companion.runtime import InputError
 
 
 @pytest.fixture

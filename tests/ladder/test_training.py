@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from companion.errors import InputError
 from companion.ladder import suite, text
 from companion.ladder.grid import make_grid, to_record
 from companion.ladder.model import build, flops_per_token, initial_std
 from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
-from companion.runtime import InputError
 from companion.statistics.intervals import Interval
 
 

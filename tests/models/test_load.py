@@ -8,8 +8,9 @@ import torch
 from transformers import BertConfig, LlamaConfig, LlamaForCausalLM
 
 from companion import models
+from companion.errors import InputError
 from companion.models import load, weights
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 CPU = Runtime.choose("cpu")
 CONFIG = LlamaConfig(

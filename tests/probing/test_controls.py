@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from companion.errors import InputError
 from companion.probing import controls, reading, summaries
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=3)
 SMALL = {"m": 48, "documents": 12, "length": 16}

@@ -6,8 +6,9 @@ import torch
 import xarray as xr
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from companion.errors import InputError
 from companion.probing import dynamics, onset, revisions
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 CPU = Runtime.choose("cpu", "float32")
 OPTIONS = {"tokens": 512, "block_length": 32, "batch_size": 4}

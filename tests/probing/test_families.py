@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from companion import probing
+from companion.errors import InputError
 from companion.probing.dataset import BY_NAME
-from companion.runtime import InputError
 from companion.statistics.intervals import clustered_mean
 from companion.statistics.streaming import QUANTILES, STATISTICS, Bins
 

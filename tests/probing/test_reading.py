@@ -10,10 +10,11 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion import claims
+from companion.errors import InputError
+from companion.evidence import claims
 from companion.probing import findings, reading, report, several, summaries
 from companion.probing.controls import measure_all, measure_depths
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 from companion.statistics.streaming import STATISTICS
 
 RUNTIME = Runtime.choose("cpu", seed=5)

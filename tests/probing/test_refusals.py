@@ -6,9 +6,10 @@ import torch
 from transformers import BertConfig, BertLMHeadModel, T5Config, T5ForConditionalGeneration
 
 from companion import probing
+from companion.errors import InputError
 from companion.models import Model
 from companion.probing.source import Shard
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 CPU = Runtime.choose("cpu")
 

@@ -9,8 +9,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from companion.errors import InputError
 from companion.probing import numerics, report, several, summaries
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=1)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.apparent import apparent_exponent, by_stage, inverse_throughout
 
 DEPTHS = np.array([2, 4, 8, 16])

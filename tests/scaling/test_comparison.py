@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from companion import scaling
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling import comparison, findings, witness
 
 from .conftest import TRUTH

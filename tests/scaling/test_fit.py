@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
 from companion import scaling
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.design import Design
 from companion.scaling.solver import solve
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling import LAWS, ScalingLaw, Term, get_law
 from companion.scaling.design import Design
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from companion import scaling
+from companion.errors import InputError
 from companion.plotting.planner import page
-from companion.runtime import InputError
 from companion.scaling.planner import Budget, candidates, inefficiency, plan
 
 CHROMIUM = shutil.which("chromium")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from companion import scaling, tables
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling import comparison, findings, published, reenact
 from companion.scaling.uncertainty import jacobian_covariance
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from companion import scaling
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling import comparison, question
 
 

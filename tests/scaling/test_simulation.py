@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from companion import scaling
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.simulation import coverage, plant
 
 from .conftest import TRUTH

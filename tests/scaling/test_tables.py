@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from companion import tables
-from companion.runtime import InputError
+from companion.errors import InputError
 
 ROWS = {"m": [64, 128, 256], "ell": [2, 4, 8], "D": [1e8, 2e8, 4e8], "loss": [4.0, 3.5, 3.0]}
 

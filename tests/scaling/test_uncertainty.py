@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from companion import scaling
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.resampling import refit
 from companion.scaling.simulation import plant
 from companion.statistics.intervals import resample

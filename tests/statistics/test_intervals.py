@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.statistics import intervals
 
 

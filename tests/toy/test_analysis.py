@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.toy import analysis, load, run_toy, save, target_entropy
 from companion.toy.experiment import DIMS, times
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from companion.runtime import InputError, Runtime
+from companion.errors import InputError
+from companion.runtime import Runtime
 from companion.toy import Specification, comparison, report, run_toy
 
 SPEC = Specification(

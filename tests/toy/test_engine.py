@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from companion.runtime import InputError, Runtime
+from companion.errors import InputError
+from companion.runtime import Runtime
 from companion.toy import Specification, reference, run_toy
 from companion.toy.engine import Engine, members_that_fit
 

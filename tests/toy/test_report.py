@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.toy import Specification, analysis, findings, report, save
 from companion.toy.experiment import DIMS
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import yaml
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.toy import Specification, named, specification
 
 

@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from companion.chapters.source import Book, discover
-from companion.runtime import InputError, Runtime, commit
+from companion.errors import InputError
+from companion.provenance import commit
+from companion.runtime import Runtime
 
 _HOSTS = {"Hugging Face Hub": "huggingface.co", "GitHub": "raw.githubusercontent.com"}
 _SECONDS = 3.0

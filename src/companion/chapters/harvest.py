@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from companion.claims import CLAIM_MIME, VERDICTS, ledger
-from companion.runtime import PROVENANCE_MIME, InputError, atomic
+from companion.errors import InputError
+from companion.evidence.claims import CLAIM_MIME, VERDICTS, ledger
+from companion.files import atomic
+from companion.provenance import PROVENANCE_MIME
 
 
 def harvest(executed: Path, record: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
 _RANGE = re.compile(r"\[([-+.\deE ]*),([-+.\deE ]*)\]\s*$")

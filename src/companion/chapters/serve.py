@@ -7,7 +7,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from companion.chapters.source import Book
-from companion.runtime import InputError
+from companion.errors import InputError
 
 
 def server(book: Book, port: int) -> ThreadingHTTPServer:

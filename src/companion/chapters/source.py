@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from companion import runtime
+from companion import files
 from companion.chapters.parameters import Parameter, parse, resolve
-from companion.runtime import InputError
+from companion.errors import InputError
 
 PROFILES = ("quick", "full")
 
@@ -40,7 +40,7 @@ class Book:
             If there is none.
         """
         named = os.environ.get("COMPANION_BOOK")
-        root = Path(named) if named else runtime.checkout()
+        root = Path(named) if named else files.checkout()
         if root is None or not (root / "book").is_dir():
             where = f"COMPANION_BOOK={named}" if named else "an installed package"
             raise InputError(f"no book in {where}: set COMPANION_BOOK to a checkout of the project")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from companion.runtime import atomic
+from companion.files import atomic
 
 Tell = Callable[..., None]
 

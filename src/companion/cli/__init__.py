@@ -13,7 +13,7 @@ from importlib import import_module
 import typer
 from typer.core import TyperGroup
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 COMMANDS = ("book", "probing", "scaling", "toy", "trace", "dynamics", "ladder")
 BAD_INPUT, INTERRUPTED = 2, 130

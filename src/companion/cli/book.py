@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from companion.cli.progress import shown
-from companion.runtime import InputError
+from companion.errors import InputError
 
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 Profile = Annotated[str, typer.Option(help="quick, or full: larger, wants a GPU and the Hub.")]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 
 def _netcdf(out: Path | None) -> Path | None:

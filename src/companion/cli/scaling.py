@@ -76,7 +76,7 @@ def _fitted(table: str, law: str, drop: int, huber: float, column: list[str] | N
     import math
 
     from companion import scaling, tables
-    from companion.runtime import InputError
+    from companion.errors import InputError
 
     if huber < 0:
         raise InputError(f"--huber {huber} must be 0 (squares) or positive")
@@ -98,7 +98,7 @@ def _planned(found: dict) -> str:
 
 
 def _columns(pairs: list[str]) -> dict[str, str]:
-    from companion.runtime import InputError
+    from companion.errors import InputError
 
     split = [pair.partition("=") for pair in pairs]
     for pair, (ours, _, theirs) in zip(pairs, split, strict=True):

@@ -33,7 +33,8 @@ def toy(
     as_json: Json = False,
 ) -> None:
     """Train teacher-student networks of many depths and fit how the loss falls with depth."""
-    from companion.runtime import InputError, Runtime
+    from companion.errors import InputError
+    from companion.runtime import Runtime
     from companion.toy import specification
 
     if names:
@@ -69,7 +70,7 @@ def _compare(
     import json
     import shutil
 
-    from companion.runtime import InputError
+    from companion.errors import InputError
     from companion.toy import comparison, experiment, report
 
     parts = out.with_name(out.name + ".parts")
@@ -86,7 +87,7 @@ def _compare(
 
 
 def _numbers(words: str) -> list[float]:
-    from companion.runtime import InputError
+    from companion.errors import InputError
 
     try:
         return [float(word) for word in words.split(",")]
@@ -109,7 +110,7 @@ def _listing() -> str:
 def _changes(pairs: list[str]) -> dict[str, object]:
     import yaml
 
-    from companion.runtime import InputError
+    from companion.errors import InputError
 
     for pair in pairs:
         if "=" not in pair:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from companion.corpus.sources import Document, Source, open_source
-from companion.runtime import InputError
+from companion.errors import InputError
 
 DOCUMENT_TOKENS = 1024
 """Tokens taken of one document by default, as in the paper: many documents, not a few long ones."""

@@ -12,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from companion.runtime import InputError, hub_reachable
+from companion.errors import InputError
+from companion.runtime import hub_reachable
 
 TRAIN_PACKAGES = ("torch", "transformers", "sympy", "pandas", "scipy", "numpy", "matplotlib")
 """Pinned dependencies whose Python source trains the ladder."""
@@ -58,13 +59,18 @@ def open_source(name: str) -> Source:
         return python_source(name, HELD_OUT_PACKAGES)
     if name == "python-source:train":
         return python_source(name, TRAIN_PACKAGES)
+    if name == "english":
+        from companion.corpus.english import english_source
+
+        return english_source(name)
     if name.startswith("hub:"):
         return hub_source(name)
     path = Path(name).expanduser()
     if name and path.exists():
         return path_source(name, path)
     raise InputError(
-        f"corpus {name!r} is neither python-source, hub:NAME, nor a file or folder that exists"
+        f"corpus {name!r} is neither python-source, english, hub:NAME, nor a file or "
+        "folder that exists"
     )
 
 
@@ -75,22 +81,27 @@ def python_source(name: str, packages: Iterable[str]) -> Source:
     no text of a held-out package is in the training set by that way.
     """
     packages = tuple(packages)
-    versions = {package: _version(package) for package in packages}
-    return Source(name, lambda: _python_documents(packages), {"packages": versions})
+    facts = {"packages": package_versions(packages, name)}
+    return Source(name, lambda: _python_documents(packages), facts)
 
 
-def _version(package: str) -> str:
+def package_versions(packages: Iterable[str], corpus: str) -> dict[str, str]:
+    """Installed versions of the packages that a corpus reads; `InputError` where one is missing."""
+    return {package: _version(package, corpus) for package in packages}
+
+
+def _version(package: str, corpus: str) -> str:
     try:
         return metadata.version(package).split("+")[0]
     except metadata.PackageNotFoundError:
         raise InputError(
-            f"package {package!r}, part of python-source, is not installed: pip install {package}"
+            f"package {package!r}, part of {corpus}, is not installed: pip install {package}"
         ) from None
 
 
 def _python_documents(packages: tuple[str, ...]) -> Iterator[Document]:
     seen: set[bytes] = set()
-    for key in sorted(_python_files(packages), key=_shuffled):
+    for key in sorted(package_files(packages), key=_shuffled):
         raw = Path(key.locate()).read_bytes()
         digest = hashlib.sha256(raw).digest()
         if raw.strip() and digest not in seen:
@@ -98,7 +109,8 @@ def _python_documents(packages: tuple[str, ...]) -> Iterator[Document]:
             yield Document(key.as_posix(), raw.decode("utf-8", errors="replace"))
 
 
-def _python_files(packages: tuple[str, ...]) -> Iterator[metadata.PackagePath]:
+def package_files(packages: Iterable[str]) -> Iterator[metadata.PackagePath]:
+    """The Python files of installed packages, without vendored copies of others."""
     for package in packages:
         for path in metadata.files(package) or ():
             if path.suffix == ".py" and "_vendor" not in path.parts and ".." not in path.parts:

@@ -15,10 +15,11 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from companion.errors import InputError
 from companion.interventions.blocks import KINDS, intervene, places
 from companion.interventions.passage import Passage, forward, record, resume
 from companion.models import Model
-from companion.runtime import InputError, provenance
+from companion.provenance import provenance
 from companion.statistics.intervals import Interval, percentile, resample
 
 Progress = Callable[[int, int], None]

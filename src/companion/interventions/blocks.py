@@ -9,9 +9,9 @@ from operator import add
 
 from torch import Tensor
 
+from companion.errors import InputError
 from companion.interventions.passage import Passage, peek, replaced, split, states_of
 from companion.models import Model
-from companion.runtime import InputError
 
 Run = Callable[[int, Tensor], Tensor]
 Rule = Callable[[Tensor, Run], Tensor]

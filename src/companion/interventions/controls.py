@@ -15,9 +15,10 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from companion.errors import InputError
 from companion.interventions.blocks import KINDS, places, rules
 from companion.interventions.findings import middle
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 from companion.statistics.intervals import log_slope
 
 Layer = Callable[[Tensor], Tensor]

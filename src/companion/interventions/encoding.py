@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from companion.errors import InputError
 from companion.interventions.facts import Fact
-from companion.runtime import InputError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 _SLOT = "{subject}"
 _FIELDS = ("prompt", "subject", "target")

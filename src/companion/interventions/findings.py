@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from companion.claims import Claim, Measurement
+from companion.errors import InputError
+from companion.evidence.claims import Claim, Measurement
 from companion.interventions.ablation import by_documents, gain_of_depth, loss_change
-from companion.runtime import InputError
 from companion.statistics.intervals import Interval, log_slope
 
 Datasets = Mapping[str, xr.Dataset]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from companion.claims import Claim, Measurement
+from companion.errors import InputError
+from companion.evidence.claims import Claim, Measurement
 from companion.interventions.encoding import ROLES
-from companion.runtime import InputError
 from companion.statistics.intervals import around
 
 NEEDLE = "The space needle is in downtown"

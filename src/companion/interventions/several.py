@@ -9,9 +9,10 @@ from itertools import islice
 import xarray as xr
 
 from companion.corpus import blocks
+from companion.errors import InputError
 from companion.interventions.ablation import ablate
 from companion.models import load_model
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 
 def ablate_each(

@@ -18,11 +18,14 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from companion.errors import InputError
+from companion.files import write_netcdf
 from companion.interventions.encoding import Encoded, encode
 from companion.interventions.facts import Fact, load_facts
 from companion.interventions.passage import Passage, edited, forward, record, resume
 from companion.models import Model, load_model
-from companion.runtime import InputError, Runtime, provenance, write_netcdf
+from companion.provenance import provenance
+from companion.runtime import Runtime
 
 Progress = Callable[[int, int], None]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 HEAD_WIDTH = 32
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from companion.files import atomic
 from companion.ladder.grid import Grid, Run
 from companion.ladder.model import flops_per_token
 from companion.ladder.text import Texts
 from companion.ladder.trainer import Diverged, Trainer, advance
-from companion.runtime import Runtime, atomic
+from companion.runtime import Runtime
 from companion.statistics.intervals import Interval, clustered_mean
 
 Progress = Callable[[str, int, int, float, float, float], None]

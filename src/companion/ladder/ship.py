@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from companion.errors import InputError
 from companion.ladder.grid import Grid, Run, make_grid
-from companion.runtime import InputError
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 

@@ -17,10 +17,13 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from companion.errors import InputError
+from companion.files import atomic
 from companion.ladder import text
 from companion.ladder.grid import Grid, Run, to_record
 from companion.ladder.job import Job, Progress
-from companion.runtime import InputError, Runtime, atomic, provenance
+from companion.provenance import provenance
+from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from companion import corpus
+from companion.errors import InputError
+from companion.files import atomic
 from companion.ladder.grid import Grid
-from companion.runtime import InputError, atomic
 
 END_OF_TEXT = "<|endoftext|>"
 TOKENIZER = "tokenizer.json"

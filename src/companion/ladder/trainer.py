@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from companion.errors import InputError
+from companion.files import atomic
 from companion.ladder.grid import Grid, Run
 from companion.ladder.model import build, parameter_groups
-from companion.runtime import InputError, Runtime, atomic
+from companion.runtime import Runtime
 
 CHECKPOINT_SECONDS = 60.0
 STRETCH = 4096

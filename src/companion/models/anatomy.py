@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion.runtime import InputError, Runtime
+from companion.errors import InputError
+from companion.runtime import Runtime
 
 
 @dataclass(frozen=True)

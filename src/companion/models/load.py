@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from companion.errors import InputError
 from companion.models.anatomy import Model, reason, refuse_encoders
 from companion.models.weights import read_weights
-from companion.runtime import InputError, Runtime, hub_reachable
+from companion.runtime import Runtime, hub_reachable
 
 LADDER = Path(__file__).resolve().parents[1] / "data" / "ladder"
 

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from companion.errors import InputError
 from companion.models.anatomy import Model, first_tensor
 from companion.models.parts import Parts
-from companion.runtime import InputError
 
 
 @dataclass(frozen=True)

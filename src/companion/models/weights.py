@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from companion.errors import InputError
 from companion.models.anatomy import reason
-from companion.runtime import InputError, Runtime
+from companion.runtime import Runtime
 
 
 def read_weights(

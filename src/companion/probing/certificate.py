@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from companion.errors import InputError
 from companion.models import Model, Stream, capture, replay_last_block
 from companion.models.anatomy import reason
-from companion.runtime import InputError
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
 """Largest accepted difference, in units of the standard deviation of what is compared."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import xarray as xr
 
+from companion.errors import InputError
 from companion.models import Model
 from companion.probing import dataset as files
 from companion.probing.settings import Settings
 from companion.probing.source import Shard, Source
 from companion.probing.sweep import Sweep
-from companion.runtime import InputError
 
 SECONDS = 30.0
 CURSOR = ("next_block", "blocks", "tokens", "at_once")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from companion.runtime import InputError, Runtime
+from companion.errors import InputError
+from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import torch

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from companion.errors import InputError
+from companion.files import write_netcdf
 from companion.probing.quantities import GEOMETRY, PARTS, Quantity, lens_quantities
 from companion.probing.state import GROUPS, State, pairs
-from companion.runtime import InputError, write_netcdf
 from companion.statistics.streaming import STATISTICS
 
 STATE = "state_"

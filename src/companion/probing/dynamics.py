@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from companion.errors import InputError
+from companion.files import atomic
 from companion.probing.dataset import save
 from companion.probing.revisions import alarm_sentence, digest, sketch
 from companion.probing.summaries import (
@@ -22,7 +24,8 @@ from companion.probing.summaries import (
     profile,
     update_cosine,
 )
-from companion.runtime import InputError, Runtime, atomic, provenance
+from companion.provenance import provenance
+from companion.runtime import Runtime
 from companion.statistics.intervals import Interval, around
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.claims import Claim, Measurement
+from companion.evidence.claims import Claim, Measurement
 from companion.probing.reading import EVEN, FEWEST_MIDDLE, WEAK
 from companion.probing.report import FEWEST_DEPTHS
 from companion.probing.several import scope

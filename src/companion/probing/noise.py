@@ -10,10 +10,10 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from companion.errors import InputError
 from companion.probing.source import Item
 from companion.probing.state import State
 from companion.probing.sweep import Sweep, out_of_memory
-from companion.runtime import InputError
 
 LOW = (torch.bfloat16, torch.float16)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.claims import Claim, Measurement
+from companion.evidence.claims import Claim, Measurement
 from companion.probing.dynamics import BOUNDS
 from companion.probing.findings import INVERSE
 from companion.probing.several import short

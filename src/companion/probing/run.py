@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from companion.errors import InputError
 from companion.models import Model, find_parts, load_model
 from companion.probing import dataset as files
 from companion.probing.certificate import certify
@@ -25,7 +26,8 @@ from companion.probing.settings import Settings
 from companion.probing.source import Shard, Source, open_source
 from companion.probing.state import CLUSTERS, Batch, State
 from companion.probing.sweep import Progress, Sweep
-from companion.runtime import InputError, Runtime, provenance
+from companion.provenance import provenance
+from companion.runtime import Runtime
 from companion.statistics.streaming import cluster_of
 
 

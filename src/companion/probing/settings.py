@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from companion.errors import InputError
 from companion.probing.quantities import GEOMETRY, LENSES, Quantity, lens_quantities
-from companion.runtime import InputError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from companion.runtime import InputError, Runtime
+from companion.errors import InputError
+from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from companion.errors import InputError
 from companion.models import Model
 from companion.probing.state import CLUSTERS
-from companion.runtime import InputError
 from companion.statistics.streaming import cluster_of
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from companion.errors import InputError
 from companion.probing.quantities import middle
-from companion.runtime import InputError
 from companion.statistics.intervals import Interval, around, log_slope, percentile
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from companion.errors import InputError
 from companion.models import Model, Parts, capture
 from companion.probing.lens import lens_values, reduce_logits
 from companion.probing.measure import groups_of, path_values, widen
@@ -17,7 +18,6 @@ from companion.probing.quantities import PARTS
 from companion.probing.settings import Settings
 from companion.probing.source import Item, Shard, Source, chosen_of, clusters_of
 from companion.probing.state import Batch, State
-from companion.runtime import InputError
 
 Progress = Callable[[int, int | None], None]
 FEWEST_CLUSTERS = 32

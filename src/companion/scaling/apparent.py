@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from companion.claims import Claim, Measurement
-from companion.runtime import InputError
+from companion.errors import InputError
+from companion.evidence.claims import Claim, Measurement
 from companion.scaling.findings import ABOUT_ONE
 from companion.statistics.intervals import Interval
 

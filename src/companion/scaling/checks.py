@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.laws import ScalingLaw, get_law
 
 DISTINCT = 3

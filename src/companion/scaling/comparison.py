@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.fitting import fit
 from companion.scaling.profile import profile, with_profile
 from companion.scaling.resampling import refit

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from companion.claims import Claim, Measurement
+from companion.evidence.claims import Claim, Measurement
 from companion.scaling.comparison import held_out_difference, unconverged
 from companion.scaling.result import FitResult
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.checks import check_table, outlying
 from companion.scaling.design import EXPONENT_RANGE, Design
 from companion.scaling.laws import ScalingLaw, get_law

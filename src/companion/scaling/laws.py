@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 UNITS = {"m": "channels", "ell": "blocks", "D": "tokens", "N": "parameters"}
 

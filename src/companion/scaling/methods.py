@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.profile import with_profile
 from companion.scaling.resampling import bootstrap, jackknife, with_draws
 from companion.scaling.result import FitResult

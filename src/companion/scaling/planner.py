@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from companion.claims import Claim
-from companion.runtime import InputError
+from companion.errors import InputError
+from companion.evidence.claims import Claim
 from companion.scaling.findings import scope
 from companion.scaling.resampling import Draws
 from companion.scaling.result import FitResult

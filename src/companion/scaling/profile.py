@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.design import Design
 from companion.scaling.result import FitResult
 from companion.scaling.solver import solve

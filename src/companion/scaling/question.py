@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.claims import Claim
-from companion.runtime import InputError
+from companion.errors import InputError
+from companion.evidence.claims import Claim
 from companion.scaling import findings
 from companion.scaling.checks import describe_data, identifiable
 from companion.scaling.comparison import Test, compare, likelihood_ratio, test_value, unconverged

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.scaling.fitting import fit
 from companion.scaling.laws import get_law
 from companion.scaling.published import BY_LAW, PAPER_UNITS, to_plain

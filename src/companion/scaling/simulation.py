@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from companion.runtime import InputError, atomic, stored
+from companion.errors import InputError
+from companion.files import atomic, stored
 from companion.scaling.fitting import fit
 from companion.scaling.laws import get_law
 from companion.scaling.methods import METHODS, quantify

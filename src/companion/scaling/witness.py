@@ -13,8 +13,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from companion.claims import Claim
-from companion.runtime import InputError
+from companion.errors import InputError
+from companion.evidence.claims import Claim
 from companion.scaling.findings import ABOUT_ONE, measured, scope
 from companion.scaling.fitting import fit
 from companion.scaling.methods import quantify

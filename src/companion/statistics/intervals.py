@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.statistics.intervals import Interval, around
 
 

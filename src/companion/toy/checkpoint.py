@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from companion.runtime import InputError, atomic
+from companion.errors import InputError
+from companion.files import atomic
 from companion.toy.engine import Engine
 
 

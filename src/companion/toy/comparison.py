@@ -16,8 +16,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from companion.claims import Claim
-from companion.runtime import InputError, Runtime, provenance
+from companion.errors import InputError
+from companion.evidence.claims import Claim
+from companion.provenance import provenance
+from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 from companion.toy import analysis
 from companion.toy.experiment import Progress, load, run_toy, save

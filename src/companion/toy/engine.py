@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from companion.runtime import InputError, Runtime
+from companion.errors import InputError
+from companion.runtime import Runtime
 from companion.toy import draws
 from companion.toy.graphs import Graph
 from companion.toy.specification import Specification

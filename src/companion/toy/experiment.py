@@ -15,7 +15,10 @@ import torch
 import xarray as xr
 
 from companion import geometry
-from companion.runtime import InputError, Runtime, provenance, write_netcdf
+from companion.errors import InputError
+from companion.files import write_netcdf
+from companion.provenance import provenance
+from companion.runtime import Runtime
 from companion.toy import checkpoint as saved
 from companion.toy.engine import Engine, mean_entropy
 from companion.toy.specification import Specification, specification

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from companion.claims import Claim, Measurement
-from companion.runtime import InputError
+from companion.errors import InputError
+from companion.evidence.claims import Claim, Measurement
 from companion.statistics.intervals import Interval
 from companion.toy import analysis
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from companion.claims import Claim
-from companion.runtime import InputError, stored
+from companion.errors import InputError
+from companion.evidence.claims import Claim
+from companion.files import stored
 from companion.toy import analysis, comparison
 from companion.toy.experiment import load
 from companion.toy.findings import scope

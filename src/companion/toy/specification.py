@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from companion.runtime import InputError
+from companion.errors import InputError
 
 TEACHERS = ("residual", "parity")
 LOSSES = ("kl", "mse")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from companion.runtime import InputError
+from companion.errors import InputError
 from companion.toy.blocks import mlp, rmsnorm
 from companion.toy.draws import Weights, inputs, teacher_weights
 from companion.toy.specification import Specification

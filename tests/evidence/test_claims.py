@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.claims import (
+from companion.evidence.claims import (
     CLAIM_MIME,
     NOT_REPRODUCED,
     NOT_TESTABLE,

@@ -1,0 +1,130 @@
+"""English prose that every machine with the environment has already (floor 1).
+
+The language reference that Python carries for its `help()`, and the long docstrings of pinned
+packages that did not train the ladder; code, tables, lists of parameters and boilerplate left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import platform
+import re
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from companion.corpus.sources import Document, Source, package_files, package_versions
+from companion.errors import InputError
+
+ENGLISH_PACKAGES = (
+    *("networkx", "sqlalchemy", "xarray", "huggingface_hub", "mpmath", "ipython", "tornado"),
+    *("pydantic", "accelerate", "seaborn", "sphinx", "docutils", "pillow", "babel", "pooch"),
+    *("prompt_toolkit", "rich", "click", "jinja2", "beautifulsoup4", "fsspec", "traitlets"),
+    *("pybtex", "packaging", "attrs", "filelock", "h5py", "papermill", "nbclient", "nbformat"),
+)
+"""Pinned dependencies whose docstrings are read; none of them is among `TRAIN_PACKAGES`."""
+
+EXPOSURE = (
+    "Text of widely copied open-source projects: models trained on code or on the web, "
+    "smollm2-135m and gemma3-270m among them, have in all likelihood seen most of it; "
+    "the ladder has not been trained on these packages."
+)
+FEWEST_CHARACTERS = 400
+FEWEST_WORDS = 8
+LETTERS = 0.75
+"""Share of a paragraph's characters that are letters or spaces, from which on it is prose."""
+
+_FIELD = re.compile(r"^\s*(:\w[^:]*:|\.\. |>>> |[-=~^*+]{3,}|\w+ : )")
+_CODE = re.compile(r"[{}\[\]<>=|\\_]")
+
+
+def english_source(name: str) -> Source:
+    """Prose in English, documents whole, in an order fixed by the hash of their names.
+
+    Raises
+    ------
+    InputError
+        If a package is not installed, or Python came without its reference.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise InputError("corpus 'english' needs pydoc_data, which this Python lacks") from None
+    facts = {
+        "packages": package_versions(ENGLISH_PACKAGES, name),
+        "python": platform.python_version(),
+        "exposure": EXPOSURE,
+    }
+    return Source(name, lambda: _prose_documents(topics), facts)
+
+
+def _prose_documents(topics: dict[str, str]) -> Iterator[Document]:
+    """Every paragraph once: what several docstrings share belongs to the first that has it."""
+    texts = {f"python reference: {topic}": text for topic, text in topics.items()}
+    texts |= dict(_docstrings())
+    seen: set[bytes] = set()
+    for name in sorted(texts, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        fresh = []
+        for paragraph in prose(texts[name]):
+            digest = hashlib.sha256(paragraph.encode()).digest()
+            if digest not in seen:
+                seen.add(digest)
+                fresh.append(paragraph)
+        text = "\n\n".join(fresh)
+        if len(text) >= FEWEST_CHARACTERS:
+            yield Document(name, text)
+
+
+def _docstrings() -> Iterator[tuple[str, str]]:
+    """Names and docstrings of the modules, classes and functions that say enough."""
+    for path in package_files(ENGLISH_PACKAGES):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = _parsed(path)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node) or ""
+                if len(text) >= FEWEST_CHARACTERS:
+                    yield f"{path.as_posix()}:{getattr(node, 'lineno', 0)}", text
+
+
+def _parsed(path: metadata.PackagePath) -> ast.AST:
+    """The module; one that this Python cannot parse (written for another one) holds nothing."""
+    try:
+        return ast.parse(Path(path.locate()).read_bytes())
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
+
+
+def prose(text: str) -> list[str]:
+    """The paragraphs of `text` that are English sentences, each on one line.
+
+    A paragraph counts if it has at least `FEWEST_WORDS` words, ends like a sentence, consists of
+    letters for the most part, and no line of it is a directive, a field, a prompt or an underline.
+    """
+    found = []
+    for lines in _paragraphs(text):
+        one = " ".join(" ".join(lines).split())
+        if _is_prose(one) and not any(_FIELD.match(line) for line in lines):
+            found.append(one)
+    return found
+
+
+def _paragraphs(text: str) -> Iterator[list[str]]:
+    for paragraph in re.split(r"\n\s*\n", text):
+        if lines := paragraph.strip("\n").splitlines():
+            yield lines
+
+
+def _is_prose(one: str) -> bool:
+    letters = sum(c.isalpha() or c == " " for c in one)
+    return (
+        len(one.split()) >= FEWEST_WORDS
+        and one[0].isalpha()
+        and one.rstrip("\"'`)*").endswith((".", "!", "?", ":"))
+        and not one.endswith("::")
+        and letters >= LETTERS * len(one)
+        and len(_CODE.findall(one)) <= len(one) / 50
+    )

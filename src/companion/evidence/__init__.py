@@ -1,0 +1,12 @@
+"""What measurements say: the one room that judges.
+
+`claims`: a claim beside its measurements, the verdict that follows, the ledger.
+`publish`: a result's fields as names that a chapter's prose can cite.
+Instruments below measure and do not judge; one module a chapter here turns their numbers into
+claims and sentences.
+"""
+
+from companion.evidence.claims import Claim, Measurement
+from companion.evidence.publish import publish
+
+__all__ = ["Claim", "Measurement", "publish"]

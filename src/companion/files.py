@@ -1,0 +1,74 @@
+"""Where this project's files lie, and how a file is written whole or not at all. Floor 0."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from companion.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def checkout() -> Path | None:
+    """The folder of the git checkout (or source tree) that this package runs from, if any."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").exists() and (root / "book").is_dir() else None
+
+
+def stored(name: str) -> Path:
+    """Path of a stored result of a heavy run, `book/results/<name>`.
+
+    `COMPANION_RESULTS` names another folder, for a package that is used without its checkout.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    root = checkout()
+    folder = os.environ.get("COMPANION_RESULTS") or (root / "book" / "results" if root else None)
+    if folder is None:
+        raise InputError("no stored results: run from a checkout or set COMPANION_RESULTS")
+    path = Path(folder) / name
+    if not path.exists():
+        raise InputError(f"no stored result {name!r} in {folder}")
+    return path
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it there only if the block succeeds.
+
+    A reader sees the old file or the whole new one, whatever happens in between.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
+    """Write a dataset as NetCDF, whole or not at all; `options` as for `to_netcdf`.
+
+    The file is made in memory: where the disk is full, HDF5 would take the process down with it.
+    """
+    made = io.BytesIO()
+    dataset.to_netcdf(made, engine="h5netcdf", **options)
+    with atomic(path) as temporary:
+        temporary.write_bytes(made.getbuffer())
