@@ -9,7 +9,7 @@ import xarray as xr
 
 from companion.errors import InputError
 from companion.interventions import Fact, Tracing, embedding_std, encode, save, trace
-from companion.interventions.tracing import _noise
+from companion.interventions.restoring import _noise
 from companion.models import Model
 from companion.runtime import Runtime
 

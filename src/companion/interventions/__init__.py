@@ -16,11 +16,13 @@ from companion.interventions.facts import Fact, load_facts, packaged_facts
 from companion.interventions.findings import middle, middle_cost
 from companion.interventions.passage import Passage, record, resume
 from companion.interventions.several import ablate_each
-from companion.interventions.tracing import Tracing, embedding_std, save, trace
+from companion.interventions.restoring import Tracing, embedding_std
+from companion.interventions.tracing import Cost, estimate, save, trace
 
 __all__ = [
     "KINDS",
     "ROLES",
+    "Cost",
     "Encoded",
     "Fact",
     "Passage",
@@ -30,6 +32,7 @@ __all__ = [
     "by_documents",
     "embedding_std",
     "encode",
+    "estimate",
     "gain_of_depth",
     "intervene",
     "load_facts",

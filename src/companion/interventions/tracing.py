@@ -8,21 +8,21 @@ and a plain statement where the model does not know the fact in the first place.
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Callable, Iterator, Sequence
+import time
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
 
 from companion.errors import InputError
 from companion.files import write_netcdf
-from companion.interventions.encoding import Encoded, encode
+from companion.interventions.encoding import encode
 from companion.interventions.facts import Fact, load_facts
-from companion.interventions.passage import Passage, edited, forward, record, resume
+from companion.interventions.restoring import Tracing, embedding_std, runs_of, trace_one
 from companion.models import Model, load_model
 from companion.provenance import provenance
 from companion.runtime import Runtime
@@ -30,50 +30,14 @@ from companion.runtime import Runtime
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Tracing:
-    """How to trace.
-
-    Parameters
-    ----------
-    noise : float
-        Standard deviation of the noise on the subject, in that of the embedding's values.
-    draws : int
-        Draws of noise per fact.
-    window : float
-        How many layers to restore at once, as a share of the depth; at least one layer.
-    max_rank : int
-        A fact counts as known only if every token of its target is among that many first.
-    batch : int
-        Runs at once.
-    """
-
-    noise: float = 3.0
-    draws: int = 4
-    window: float = 0.1
-    max_rank: int = 1
-    batch: int = 128
-
-    def __post_init__(self) -> None:
-        if not self.noise > 0:
-            raise InputError(f"noise {self.noise} must be positive")
-        if not 0 <= self.window <= 1:
-            raise InputError(f"window {self.window} must be a share of the depth, 0 to 1")
-        if min(self.draws, self.max_rank, self.batch) < 1:
-            raise InputError("draws, max_rank and batch must be at least 1")
-
-    def layers(self, layer: int, ell: int) -> range:
-        """The layers of h restored around `layer`, cut off at 0 and at ell."""
-        width = max(1, round(self.window * ell))
-        first = layer - (width - 1) // 2
-        return range(max(first, 0), min(first + width, ell + 1))
-
-
 def trace(
-    model: Model | str,
+    model: Model | str | Any,
     facts: Sequence[Fact] | str | Path,
     spec: Tracing | None = None,
     *,
+    tokenizer: Any = None,
+    out: str | Path | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     r"""Restore the clean h[layer] at one token of a corrupted run; read the target's probability.
@@ -84,10 +48,17 @@ def trace(
 
     Parameters
     ----------
-    model : Model or str
-        A loaded model, or its name.
+    model : Model, str or transformers model
+        A loaded model, its name, or a transformers model in memory with its `tokenizer`.
     facts : sequence of Fact, or name or path of a facts file
     spec : Tracing, optional
+    tokenizer : transformers tokenizer, optional
+        Of a transformers model in memory.
+    out : path, optional
+        Where to write the result; after each fact a checkpoint lies beside it.
+    resume : bool
+        Go on from the checkpoint of a run with the same parameters; a result that is complete is
+        returned as it is, with a warning that says so.
     progress : callable, optional
         Called with (facts done, facts in all).
 
@@ -96,145 +67,140 @@ def trace(
     xarray.Dataset
         `probability` (prompt, noise, layer, token), `probability_clean` (prompt),
         `probability_corrupted` (prompt, noise), `rank` (prompt; worst of the target's tokens in
-        the clean run, 1 is first), `known` and `reason` (prompt), `token_text` and `role`
-        (prompt, token). Layer 0 is the embeddings, layer ell the last block's output; tokens
-        that a shorter prompt does not have are NaN. Tokens before the subject cannot change
-        anything and carry the corrupted run's value.
+        the clean run, 1 is first), `known`, `reason` and `relation` (prompt), `token_text` and
+        `role` (prompt, token). Layer 0 is the embeddings, layer ell the last block's output;
+        tokens that a shorter prompt does not have are NaN. Tokens before the subject cannot
+        change anything and carry the corrupted run's value.
 
     Raises
     ------
     InputError
-        If a fact does not fit its prompt, or the model has no fast tokenizer.
+        If a fact does not fit its prompt, the model has no fast tokenizer, or a checkpoint is of
+        another run.
 
     Notes
     -----
     Paper, section on causal tracing (figure 6); method of Meng et al. 2022.
     """
     spec = spec or Tracing()
-    model = load_model(model, Runtime.choose()) if isinstance(model, str) else model
+    model = _model(model, tokenizer)
     facts = load_facts(facts) if isinstance(facts, str | Path) else list(facts)
     encoded = [encode(fact, model.tokenizer) for fact in facts]
     std = embedding_std(model)
-    traced = []
-    for number, (fact, item) in enumerate(zip(facts, encoded, strict=True), 1):
-        traced.append(_trace_one(model, fact, item, spec, std))
+    kept = _Checkpoint(out, _identity(model, facts, spec) if out else {})
+    traced = kept.traced() if resume else []
+    begun = sum(part.sizes["prompt"] for part in traced)
+    for number in range(begun, len(facts)):
+        traced = [_join([*traced, trace_one(model, facts[number], encoded[number], spec, std)])]
+        if number + 1 < len(facts):
+            kept.write(traced[0])
         if progress:
-            progress(number, len(facts))
+            progress(number + 1, len(facts))
+    return kept.finish(traced[0].assign_attrs(_attrs(model, facts, spec, std)), begun)
+
+
+def _model(model: Model | str | Any, tokenizer: Any) -> Model:
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, str):
+        return load_model(model, Runtime.choose())
+    device, dtype = model.device, str(model.dtype).removeprefix("torch.")
+    return Model.of(model, Runtime.choose(str(device), dtype), tokenizer)
+
+
+def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     blank = {"token_text": "", "role": ""}
-    joined = xr.concat(traced, "prompt", join="outer", fill_value=blank)
-    return joined.assign_attrs(_attrs(model, facts, spec, std))
+    return xr.concat(parts, "prompt", join="outer", fill_value=blank)
 
 
-def embedding_std(model: Model) -> float:
-    """Standard deviation of what the embedding puts out, over its whole vocabulary.
+@dataclass(frozen=True)
+class Cost:
+    """What tracing will cost: restored `runs` at most, and `seconds` on this machine."""
 
-    That of the weights, times the factor by which some families scale them.
+    runs: int
+    seconds: float
+
+
+def estimate(
+    model: Model, facts: Sequence[Fact], spec: Tracing, *, measured: float = 1.0
+) -> Cost:
+    """Cost of `trace`, from restored runs of one fact that are timed for `measured` seconds.
+
+    An upper bound where `spec.known_only` is set: which facts are known is not asked.
     """
-    embedding = model.net.get_input_embeddings()
-    some = torch.arange(min(256, len(embedding.weight)), device=embedding.weight.device)
-    with torch.inference_mode():
-        scale = embedding(some).float().std() / embedding.weight[some].float().std()
-        return float(embedding.weight.float().std() * scale)
+    encoded = [encode(fact, model.tokenizer) for fact in facts]
+    runs = [runs_of(item, model.ell, spec) for item in encoded]
+    order = sorted(range(len(facts)), key=lambda number: len(encoded[number].ids))
+    typical = order[len(order) // 2]
+    item, std = encoded[typical], embedding_std(model)
+    few = Tracing(spec.noise, 1, spec.window, model.V)
+    done, began = 0, time.perf_counter()
+    while not done or time.perf_counter() - began < measured:
+        trace_one(model, facts[typical], item, few, std)
+        done += runs_of(item, model.ell, few) * len(item.ids)
+    rate = (time.perf_counter() - began) / done
+    tokens = sum(count * len(one.ids) for count, one in zip(runs, encoded, strict=True))
+    return Cost(sum(runs), rate * tokens)
 
 
-@torch.inference_mode()
-def _trace_one(model: Model, fact: Fact, item: Encoded, spec: Tracing, std: float) -> xr.Dataset:
-    ids = torch.tensor([item.ids], device=model.device)
-    clean = record(model, ids, len(item.target))
-    noise = _noise(model, fact, item, spec) * (spec.noise * std)
-    corrupted = record(model, ids.expand(spec.draws, -1), len(item.target), noise)
-    low = _probability(corrupted.logits, item)
-    grid = np.repeat(low[:, None, None], len(clean.states), 1).repeat(len(item.prompt), 2)
-    for layer in range(len(clean.states)):
-        rows = _restored(model, ids, item, clean, corrupted, layer, spec)
-        grid[:, layer, item.subject.start :] = np.concatenate(list(rows)).reshape(spec.draws, -1)
-    rank = _rank(clean.logits[0], item)
-    high = _probability(clean.logits, item)[0]
-    return _labelled(fact, item, grid, high, low, rank, _why_unknown(high, low, rank, spec))
+class _Checkpoint:
+    """The files of one run: its result and, beside it, the facts that are done."""
+
+    def __init__(self, out: str | Path | None, identity: dict[str, Any]) -> None:
+        self.out = None if out is None else Path(out)
+        self.identity = json.dumps(identity)
+
+    def traced(self) -> list[xr.Dataset]:
+        """What an earlier run with the same parameters has traced, at most one data set."""
+        if self.out is None:
+            raise InputError("resume needs `out`: the checkpoint lies beside it")
+        there = [path for path in (self._partial, self.out) if path.exists()]
+        if not there:
+            return []
+        with xr.open_dataset(there[0], engine="h5netcdf") as stored:
+            found = stored.load()
+        theirs, ours = json.loads(found.attrs.get("identity", "{}")), json.loads(self.identity)
+        for key, value in ours.items():
+            if theirs.get(key) != value:
+                raise InputError(f"cannot resume {str(there[0])!r}: its {key} is another one")
+        return [found]
+
+    def write(self, traced: xr.Dataset) -> None:
+        if self.out is not None:
+            save(traced.assign_attrs(identity=self.identity), self._partial)
+
+    def finish(self, traced: xr.Dataset, begun: int) -> xr.Dataset:
+        """The result, written if it is new; the checkpoint has done its work."""
+        if self.out is None:
+            return traced
+        result = traced.assign_attrs(identity=self.identity)
+        if begun == traced.sizes["prompt"]:
+            warnings.warn(f"{str(self.out)!r} is complete: nothing was traced", stacklevel=3)
+        else:
+            save(result, self.out)
+        self._partial.unlink(missing_ok=True)
+        return result
+
+    @property
+    def _partial(self) -> Path:
+        assert self.out is not None
+        return self.out.with_name(f"{self.out.stem}.partial.nc")
 
 
-def _noise(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Tensor:
-    """Standard normal noise (draw, token, width) on the subject, zero elsewhere.
-
-    Drawn on the CPU and named by the fact, so that neither the device nor the other facts of a
-    file change it.
-    """
-    weight = model.net.get_input_embeddings().weight
-    stream = zlib.crc32(f"{fact.text}\n{fact.target}".encode())
-    generator = model.runtime.torch_generator(stream, device="cpu")
-    noise = torch.zeros(spec.draws, len(item.ids), weight.shape[1])
-    shape = (spec.draws, len(item.subject), weight.shape[1])
-    noise[:, item.subject] = torch.randn(shape, generator=generator)
-    return noise.to(weight)
+def _identity(model: Model, facts: list[Fact], spec: Tracing) -> dict[str, Any]:
+    """What must agree for a run to be resumed; the batch changes nothing."""
+    settings = {name: value for name, value in asdict(spec).items() if name != "batch"}
+    about = {"model": model.name, "weights": _total(model), "dtype": str(model.dtype)}
+    return about | settings | {"seed": model.runtime.seed, "facts": [asdict(f) for f in facts]}
 
 
-def _restored(
-    model: Model,
-    ids: Tensor,
-    item: Encoded,
-    clean: Passage,
-    corrupted: Passage,
-    layer: int,
-    spec: Tracing,
-) -> Iterator[np.ndarray]:
-    """Probabilities with the window about `layer` restored; rows run over draws, then tokens."""
-    window = spec.layers(layer, model.ell)
-    tokens = torch.arange(item.subject.start, len(item.prompt))
-    pairs = torch.cartesian_prod(torch.arange(spec.draws), tokens).to(ids.device)
-    for draw, token in (chunk.T for chunk in pairs.split(spec.batch)):
-        own = torch.arange(len(draw), device=ids.device)
-
-        def put_right(h: Tensor, at: int, own=own, token=token) -> Tensor:
-            h = h.clone()
-            h[own, token] = clean.states[at][0, token]
-            return h
-
-        start = put_right(corrupted.states[window[0]][draw], window[0])
-        later = {at: lambda h, at=at, put=put_right: put(h, at) for at in window[1:]}
-        with resume(model, window[0], start, corrupted), edited(model, later):
-            logits = forward(model, ids.expand(len(draw), -1), len(item.target))
-        yield _probability(logits, item)
-
-
-def _probability(logits: Tensor, item: Encoded) -> np.ndarray:
-    """Probability (B,) of the whole target, from logits (B, target token, V)."""
-    target = torch.tensor(item.target, device=logits.device)
-    logs = logits.float().log_softmax(-1).gather(-1, target.expand(len(logits), -1)[..., None])
-    return logs.sum((1, 2)).cpu().double().exp().numpy()
-
-
-def _rank(logits: Tensor, item: Encoded) -> int:
-    """Worst rank among the target's tokens, 1 for the model's first choice throughout."""
-    target = torch.tensor(item.target, device=logits.device)[:, None]
-    return int((logits > logits.gather(-1, target)).sum(-1).max()) + 1
-
-
-def _why_unknown(clean: float, corrupted: np.ndarray, rank: int, spec: Tracing) -> str:
-    if rank > spec.max_rank:
-        return f"the target is choice {rank}, not among the first {spec.max_rank}"
-    if clean <= corrupted.max():
-        return "corrupting the subject does not always lower the target's probability"
-    return ""
-
-
-def _labelled(fact, item, grid, clean, corrupted, rank, reason) -> xr.Dataset:
-    count = {"token": np.arange(len(item.prompt))}
-    tokens = xr.Dataset(
-        {
-            "probability": (("noise", "layer", "token"), grid),
-            "token_text": ("token", np.array(item.texts, object)),
-            "role": ("token", np.array(item.roles, object)),
-        },
-        coords=count,
-    )
-    facts = {"target": fact.target, "subject": fact.subject, "reason": reason}
-    return tokens.assign(
-        probability_clean=clean,
-        probability_corrupted=("noise", corrupted),
-        rank=rank,
-        known=not reason,
-        **facts,
-    ).assign_coords(prompt=fact.text)
+def _total(model: Model) -> float:
+    """Sum of all weights, which tells two models of one name apart."""
+    total = 0.0
+    for module in model.net.modules():
+        with model.present(module), torch.inference_mode():
+            total += sum(float(w.sum(dtype=torch.float64)) for w in module.parameters(False))
+    return total
 
 
 def _attrs(model: Model, facts: list[Fact], spec: Tracing, std: float) -> dict[str, object]:
@@ -248,5 +214,6 @@ def _attrs(model: Model, facts: list[Fact], spec: Tracing, std: float) -> dict[s
 
 
 def save(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a data set as NetCDF, whole or not at all."""
-    write_netcdf(dataset, path)
+    """Write a data set as NetCDF, compressed, whole or not at all."""
+    packed = {"probability": {"zlib": True, "complevel": 9, "shuffle": True}}
+    write_netcdf(dataset, path, encoding=packed)
