@@ -8,7 +8,7 @@ last layer's, but for the last token's) keeps the corrupted run's probability wi
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,6 +89,25 @@ def embedding_std(model: Model) -> float:
     with torch.inference_mode():
         scale = embedding(some).float().std() / embedding.weight[some].float().std()
         return float(embedding.weight.float().std() * scale)
+
+
+def middle_runs(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Callable[[], int]:
+    """The runs of one fact with a state about the middle layer restored, to be timed.
+
+    Each call makes them anew and gives how many they were.
+    """
+    ids = torch.tensor([item.ids], device=model.device)
+    noise = _noise(model, fact, item, spec)
+    with torch.inference_mode():
+        clean = record(model, ids, len(item.target))
+        corrupted = record(model, ids.expand(spec.draws, -1), len(item.target), noise)
+
+    @torch.inference_mode()
+    def again() -> int:
+        rows = _restored(model, ids, item, clean, corrupted, model.ell // 2, spec)
+        return sum(map(len, rows))
+
+    return again
 
 
 @torch.inference_mode()

@@ -22,7 +22,13 @@ from companion.errors import InputError
 from companion.files import write_netcdf
 from companion.interventions.encoding import encode
 from companion.interventions.facts import Fact, load_facts
-from companion.interventions.restoring import Tracing, embedding_std, runs_of, trace_one
+from companion.interventions.restoring import (
+    Tracing,
+    embedding_std,
+    middle_runs,
+    runs_of,
+    trace_one,
+)
 from companion.models import Model, load_model
 from companion.provenance import provenance
 from companion.runtime import Runtime
@@ -121,24 +127,22 @@ class Cost:
     seconds: float
 
 
-def estimate(
-    model: Model, facts: Sequence[Fact], spec: Tracing, *, measured: float = 1.0
-) -> Cost:
-    """Cost of `trace`, from restored runs of one fact that are timed for `measured` seconds.
+def estimate(model: Model, facts: Sequence[Fact], spec: Tracing, *, measured: float = 1.0) -> Cost:
+    """Cost of `trace`, from the restored runs of a typical fact, timed for `measured` seconds.
 
-    An upper bound where `spec.known_only` is set: which facts are known is not asked.
+    Restored at the middle layer, which takes half of the blocks, as all layers do on average. An
+    upper bound where `spec.known_only` is set: which facts are known is not asked.
     """
     encoded = [encode(fact, model.tokenizer) for fact in facts]
-    runs = [runs_of(item, model.ell, spec) for item in encoded]
     order = sorted(range(len(facts)), key=lambda number: len(encoded[number].ids))
     typical = order[len(order) // 2]
-    item, std = encoded[typical], embedding_std(model)
-    few = Tracing(spec.noise, 1, spec.window, model.V)
+    again = middle_runs(model, facts[typical], encoded[typical], spec)
+    again()  # the first run of a model is slow
     done, began = 0, time.perf_counter()
     while not done or time.perf_counter() - began < measured:
-        trace_one(model, facts[typical], item, few, std)
-        done += runs_of(item, model.ell, few) * len(item.ids)
+        done += again() * len(encoded[typical].ids)
     rate = (time.perf_counter() - began) / done
+    runs = [runs_of(item, model.ell, spec) for item in encoded]
     tokens = sum(count * len(one.ids) for count, one in zip(runs, encoded, strict=True))
     return Cost(sum(runs), rate * tokens)
 
