@@ -8,7 +8,15 @@ import torch
 import xarray as xr
 
 from companion.errors import InputError
-from companion.interventions import Fact, Tracing, embedding_std, encode, save, trace
+from companion.interventions import (
+    Fact,
+    Tracing,
+    embedding_std,
+    encode,
+    estimate,
+    save,
+    trace,
+)
 from companion.interventions.restoring import _noise
 from companion.models import Model
 from companion.runtime import Runtime
@@ -158,6 +166,67 @@ def test_the_result_survives_storage(llama, tmp_path):
     save(found, tmp_path / "trace.nc")
     with xr.open_dataset(tmp_path / "trace.nc", engine="h5netcdf") as stored:
         xr.testing.assert_identical(stored.load(), found)
+
+
+def test_nothing_is_restored_for_what_is_not_known(llama):
+    whole, known = (trace(llama, FACTS, replace(SPEC, known_only=k)) for k in (False, True))
+    assert not known.known.any()
+    assert known.probability.isnull().all()
+    xr.testing.assert_identical(
+        known.drop_vars("probability").drop_attrs(), whole.drop_vars("probability").drop_attrs()
+    )
+
+
+def test_states_that_nothing_reads_keep_the_corrupted_value(traced):
+    end = traced.probability.isel(layer=-1).where(traced.role != "last")
+    corrupted = traced.probability_corrupted.broadcast_like(end)
+    assert ((end == corrupted) | end.isnull()).all()
+
+
+def test_an_interrupted_trace_goes_on_where_it_was(llama, tmp_path):
+    out = tmp_path / "trace.nc"
+    seen = []
+
+    def stop(done, total, **more):
+        seen.append(done)
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trace(llama, FACTS, SPEC, out=out, progress=stop)
+    assert not out.exists()
+    with pytest.raises(InputError, match="cannot resume .* draws was 3, now 2"):
+        trace(llama, FACTS, replace(SPEC, draws=2), out=out, resume=True)
+    again = trace(llama, FACTS, replace(SPEC, batch=1), out=out, resume=True, progress=stop)
+    straight = trace(llama, FACTS, SPEC)
+    xr.testing.assert_allclose(again, straight, rtol=1e-4)
+    with pytest.raises(InputError, match="there already"):
+        trace(llama, FACTS, SPEC, out=out)
+    finished = trace(llama, FACTS, SPEC, out=out, resume=True)
+    xr.testing.assert_equal(finished, again)
+    with torch.no_grad():
+        llama.net.lm_head.weight[0, 0] += 1
+    with pytest.raises(InputError, match="cannot resume .* weights was"):
+        trace(llama, FACTS, SPEC, out=out, resume=True)
+
+
+def test_a_model_in_memory_is_traced_with_its_tokenizer(llama):
+    named = replace(llama.runtime, seed=0)
+    ours = trace(replace(llama, runtime=named), FACTS, SPEC)
+    bare = trace(llama.net, FACTS, SPEC, tokenizer=llama.tokenizer)
+    np.testing.assert_allclose(bare.probability, ours.probability, rtol=1e-5)
+    with pytest.raises(InputError, match="fast tokenizer"):
+        trace(llama.net, FACTS, SPEC)
+
+
+def test_the_cost_counts_every_restored_run(llama):
+    cost = estimate(llama, FACTS, SPEC, measured=0.01)
+    layers = llama.ell  # of the last one only the last token is read
+    tokens = [len(encode(fact, llama.tokenizer).prompt) for fact in FACTS]
+    starts = [encode(fact, llama.tokenizer).subject.start for fact in FACTS]
+    per_draw = sum(layers * (n - s) + 1 for n, s in zip(tokens, starts, strict=True))
+    assert cost.runs == SPEC.draws * per_draw
+    assert cost.seconds > 0
 
 
 @pytest.mark.parametrize(

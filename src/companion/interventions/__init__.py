@@ -15,8 +15,8 @@ from companion.interventions.encoding import ROLES, Encoded, encode
 from companion.interventions.facts import Fact, load_facts, packaged_facts
 from companion.interventions.findings import middle, middle_cost
 from companion.interventions.passage import Passage, record, resume
-from companion.interventions.several import ablate_each
 from companion.interventions.restoring import Tracing, embedding_std
+from companion.interventions.several import ablate_each
 from companion.interventions.tracing import Cost, estimate, save, trace
 
 __all__ = [

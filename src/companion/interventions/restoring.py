@@ -2,14 +2,16 @@
 
 Only what is read is computed: the states below a restored one are those of the corrupted run, the
 vocabulary is scored where a token of the target is predicted, and a state that nothing reads (the
-last layer's, but for the last token's) keeps the corrupted run's probability without a run.
+last layer's, but for the last token's) keeps the corrupted run's probability without a run. Runs
+of neighbouring layers share a batch, which each of them enters where its state is restored.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -67,16 +69,17 @@ class Tracing:
         first = layer - (width - 1) // 2
         return range(max(first, 0), min(first + width, ell + 1))
 
-    def tokens(self, item: Encoded, layer: int, ell: int) -> range:
-        """Tokens whose restored state around `layer` can change what is read."""
-        last = len(item.prompt)
-        first = last - 1 if self.layers(layer, ell)[0] == ell else item.subject.start
-        return range(first, last)
-
-
-def runs_of(item: Encoded, ell: int, spec: Tracing) -> int:
-    """How many restored runs one fact takes."""
-    return spec.draws * sum(len(spec.tokens(item, layer, ell)) for layer in range(ell + 1))
+    def places(self, item: Encoded, ell: int) -> np.ndarray:
+        """Rows (layer, draw, token) of the restored runs that one fact takes, by layer."""
+        begin, end = item.subject.start, len(item.prompt)
+        return np.array(
+            [
+                (layer, draw, token)
+                for layer in range(ell + 1)
+                for draw in range(self.draws)
+                for token in range(end - 1 if self.layers(layer, ell)[0] == ell else begin, end)
+            ]
+        )
 
 
 def embedding_std(model: Model) -> float:
@@ -92,57 +95,85 @@ def embedding_std(model: Model) -> float:
 
 
 def middle_runs(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Callable[[], int]:
-    """The runs of one fact with a state about the middle layer restored, to be timed.
+    """Some runs of one fact with a state about the middle layer restored, to be timed.
 
     Each call makes them anew and gives how many they were.
     """
-    ids = torch.tensor([item.ids], device=model.device)
-    noise = _noise(model, fact, item, spec)
-    with torch.inference_mode():
-        clean = record(model, ids, len(item.target))
-        corrupted = record(model, ids.expand(spec.draws, -1), len(item.target), noise)
+    run = _Runs.of(model, fact, item, spec, spec.noise * embedding_std(model))
+    places = spec.places(item, model.ell)
+    some = places[len(places) // 2 :][: min(run.at_once, 32)]
 
-    @torch.inference_mode()
     def again() -> int:
-        rows = _restored(model, ids, item, clean, corrupted, model.ell // 2, spec)
-        return sum(map(len, rows))
+        return len(run.restored(some))
 
     return again
 
 
-@torch.inference_mode()
 def trace_one(model: Model, fact: Fact, item: Encoded, spec: Tracing, std: float) -> xr.Dataset:
     """Trace one fact; a data set as of `trace`, with one prompt."""
-    ids = torch.tensor([item.ids], device=model.device)
-    clean = record(model, ids, len(item.target))
-    noise = _noise(model, fact, item, spec) * (spec.noise * std)
-    corrupted = record(model, ids.expand(spec.draws, -1), len(item.target), noise)
-    low, high = _probability(corrupted.logits, item), _probability(clean.logits, item)[0]
-    rank = _rank(clean.logits[0], item)
+    run = _Runs.of(model, fact, item, spec, spec.noise * std)
+    low, high = _probability(run.corrupted.logits, item), _probability(run.clean.logits, item)[0]
+    rank = _rank(run.clean.logits[0], item)
     reason = _why_unknown(high, low, rank, spec)
+    grid = np.repeat(low[:, None, None], model.ell + 1, 1).repeat(len(item.prompt), 2)
+    places = spec.places(item, model.ell)
     if spec.known_only and reason:
-        grid = np.full((spec.draws, model.ell + 1, len(item.prompt)), np.nan, np.float32)
-    else:
-        grid = _grid(model, ids, item, clean, corrupted, low, spec)
+        places, grid[:] = places[:0], np.nan
+    for start in range(0, len(places), run.at_once):
+        some = places[start : start + run.at_once]
+        layer, draw, token = some.T
+        grid[draw, layer, token] = run.restored(some)
     return _labelled(fact, item, grid, high, low, rank, reason)
 
 
-def _grid(
-    model: Model,
-    ids: Tensor,
-    item: Encoded,
-    clean: Passage,
-    corrupted: Passage,
-    low: np.ndarray,
-    spec: Tracing,
-) -> np.ndarray:
-    """Probability (draw, layer, token) with each state restored."""
-    grid = np.repeat(low[:, None, None], model.ell + 1, 1).repeat(len(item.prompt), 2)
-    for layer in range(model.ell + 1):
-        tokens = spec.tokens(item, layer, model.ell)
-        rows = _restored(model, ids, item, clean, corrupted, layer, spec)
-        grid[:, layer, tokens.start :] = np.concatenate(list(rows)).reshape(spec.draws, -1)
-    return grid
+@dataclass(frozen=True)
+class _Runs:
+    """The clean and the corrupted runs of a fact, and those that are made of both."""
+
+    model: Model
+    item: Encoded
+    spec: Tracing
+    ids: Tensor
+    clean: Passage
+    corrupted: Passage
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, model: Model, fact: Fact, item: Encoded, spec: Tracing, std: float) -> _Runs:
+        ids = torch.tensor([item.ids], device=model.device)
+        noise = _noise(model, fact, item, spec) * std
+        clean = record(model, ids, len(item.target))
+        corrupted = record(model, ids.expand(spec.draws, -1), len(item.target), noise)
+        return cls(model, item, spec, ids, clean, corrupted)
+
+    @property
+    def at_once(self) -> int:
+        """Runs whose logits fit into memory, at most a batch."""
+        return min(self.spec.batch, max(1, _SCORES // (self.model.V * len(self.item.target))))
+
+    @torch.inference_mode()
+    def restored(self, places: np.ndarray) -> np.ndarray:
+        """Probability (n,) of the target with the state at each of `places` (n, 3) restored."""
+        _, draw, token = torch.tensor(places, device=self.ids.device).T
+        windows = [self.spec.layers(int(layer), self.model.ell) for layer in places[:, 0]]
+        begin, end = (
+            torch.tensor([getattr(one, side) for one in windows], device=self.ids.device)
+            for side in ("start", "stop")
+        )
+
+        def put_right(h: Tensor, at: int) -> Tensor:
+            enter, here = begin == at, (begin <= at) & (at < end)
+            h = h.clone()
+            h[enter] = self.corrupted.states[at][draw[enter]]
+            h[here, token[here]] = self.clean.states[at][0, token[here]]
+            return h
+
+        first, stop = int(begin.min()), int(end.max())
+        start = put_right(self.corrupted.states[first][draw], first)
+        later = {at: partial(put_right, at=at) for at in range(first + 1, stop)}
+        rows = self.ids.expand(len(places), -1)
+        with resume(self.model, first, start, self.corrupted), edited(self.model, later):
+            return _probability(forward(self.model, rows, len(self.item.target)), self.item)
 
 
 def _noise(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Tensor:
@@ -158,34 +189,6 @@ def _noise(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Tensor:
     shape = (spec.draws, len(item.subject), weight.shape[1])
     noise[:, item.subject] = torch.randn(shape, generator=generator)
     return noise.to(weight)
-
-
-def _restored(
-    model: Model,
-    ids: Tensor,
-    item: Encoded,
-    clean: Passage,
-    corrupted: Passage,
-    layer: int,
-    spec: Tracing,
-) -> Iterator[np.ndarray]:
-    """Probabilities with the window about `layer` restored; rows run over draws, then tokens."""
-    window, tokens = spec.layers(layer, model.ell), spec.tokens(item, layer, model.ell)
-    pairs = torch.cartesian_prod(torch.arange(spec.draws), torch.tensor(tokens)).to(ids.device)
-    at_once = min(spec.batch, max(1, _SCORES // (model.V * len(item.target))))
-    for draw, token in (chunk.T for chunk in pairs.split(at_once)):
-        own = torch.arange(len(draw), device=ids.device)
-
-        def put_right(h: Tensor, at: int, own=own, token=token) -> Tensor:
-            h = h.clone()
-            h[own, token] = clean.states[at][0, token]
-            return h
-
-        start = put_right(corrupted.states[window[0]][draw], window[0])
-        later = {at: lambda h, at=at, put=put_right: put(h, at) for at in window[1:]}
-        with resume(model, window[0], start, corrupted), edited(model, later):
-            logits = forward(model, ids.expand(len(draw), -1), len(item.target))
-        yield _probability(logits, item)
 
 
 def _probability(logits: Tensor, item: Encoded) -> np.ndarray:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import xarray as xr
 
-from companion.errors import InputError
 from companion.files import write_netcdf
 from companion.interventions.encoding import encode
 from companion.interventions.facts import Fact, load_facts
@@ -26,14 +25,12 @@ from companion.interventions.restoring import (
     Tracing,
     embedding_std,
     middle_runs,
-    runs_of,
     trace_one,
 )
 from companion.models import Model, load_model
 from companion.provenance import provenance
+from companion.runs import Output, Progress, silent
 from companion.runtime import Runtime
-
-Progress = Callable[[int, int], None]
 
 
 def trace(
@@ -44,7 +41,8 @@ def trace(
     tokenizer: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> xr.Dataset:
     r"""Restore the clean h[layer] at one token of a corrupted run; read the target's probability.
 
@@ -61,11 +59,10 @@ def trace(
     tokenizer : transformers tokenizer, optional
         Of a transformers model in memory.
     out : path, optional
-        Where to write the result; after each fact a checkpoint lies beside it.
-    resume : bool
-        Go on from the checkpoint of a run with the same parameters; a result that is complete is
-        returned as it is, with a warning that says so.
-    progress : callable, optional
+        Where to write the result; each fact that is done is kept beside it meanwhile.
+    resume, overwrite : bool
+        Go on with what is there, or replace it, see `companion.runs.Output`.
+    progress : callable
         Called with (facts done, facts in all).
 
     Returns
@@ -81,8 +78,7 @@ def trace(
     Raises
     ------
     InputError
-        If a fact does not fit its prompt, the model has no fast tokenizer, or a checkpoint is of
-        another run.
+        If a fact does not fit its prompt, the model has no fast tokenizer, or as `Output`.
 
     Notes
     -----
@@ -93,16 +89,18 @@ def trace(
     facts = load_facts(facts) if isinstance(facts, str | Path) else list(facts)
     encoded = [encode(fact, model.tokenizer) for fact in facts]
     std = embedding_std(model)
-    kept = _Checkpoint(out, _identity(model, facts, spec) if out else {})
-    traced = kept.traced() if resume else []
-    begun = sum(part.sizes["prompt"] for part in traced)
-    for number in range(begun, len(facts)):
-        traced = [_join([*traced, trace_one(model, facts[number], encoded[number], spec, std)])]
-        if number + 1 < len(facts):
-            kept.write(traced[0])
-        if progress:
-            progress(number + 1, len(facts))
-    return kept.finish(traced[0].assign_attrs(_attrs(model, facts, spec, std)), begun)
+    identity = _identity(model, facts, spec) if out else {}
+    traced = []
+    with Output(out, identity, resume=resume, overwrite=overwrite) as output:
+        if output.finished is not None:
+            return output.finished
+        for number, (fact, item) in enumerate(zip(facts, encoded, strict=True), 1):
+            one = partial(trace_one, model, fact, item, spec, std)
+            traced.append(output.kept(f"fact-{number}.nc", one))
+            progress(number, len(facts))
+        result = _joined(traced).assign_attrs(_attrs(model, facts, spec, std))
+        output.finish(result)
+    return result
 
 
 def _model(model: Model | str | Any, tokenizer: Any) -> Model:
@@ -114,9 +112,11 @@ def _model(model: Model | str | Any, tokenizer: Any) -> Model:
     return Model.of(model, Runtime.choose(str(device), dtype), tokenizer)
 
 
-def _join(parts: list[xr.Dataset]) -> xr.Dataset:
+def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
     blank = {"token_text": "", "role": ""}
-    return xr.concat(parts, "prompt", join="outer", fill_value=blank)
+    result = xr.concat(parts, "prompt", join="outer", fill_value=blank)
+    result.probability.encoding = {"zlib": True, "complevel": 9, "shuffle": True}
+    return result
 
 
 @dataclass(frozen=True)
@@ -142,53 +142,9 @@ def estimate(model: Model, facts: Sequence[Fact], spec: Tracing, *, measured: fl
     while not done or time.perf_counter() - began < measured:
         done += again() * len(encoded[typical].ids)
     rate = (time.perf_counter() - began) / done
-    runs = [runs_of(item, model.ell, spec) for item in encoded]
+    runs = [len(spec.places(item, model.ell)) for item in encoded]
     tokens = sum(count * len(one.ids) for count, one in zip(runs, encoded, strict=True))
     return Cost(sum(runs), rate * tokens)
-
-
-class _Checkpoint:
-    """The files of one run: its result and, beside it, the facts that are done."""
-
-    def __init__(self, out: str | Path | None, identity: dict[str, Any]) -> None:
-        self.out = None if out is None else Path(out)
-        self.identity = json.dumps(identity)
-
-    def traced(self) -> list[xr.Dataset]:
-        """What an earlier run with the same parameters has traced, at most one data set."""
-        if self.out is None:
-            raise InputError("resume needs `out`: the checkpoint lies beside it")
-        there = [path for path in (self._partial, self.out) if path.exists()]
-        if not there:
-            return []
-        with xr.open_dataset(there[0], engine="h5netcdf") as stored:
-            found = stored.load()
-        theirs, ours = json.loads(found.attrs.get("identity", "{}")), json.loads(self.identity)
-        for key, value in ours.items():
-            if theirs.get(key) != value:
-                raise InputError(f"cannot resume {str(there[0])!r}: its {key} is another one")
-        return [found]
-
-    def write(self, traced: xr.Dataset) -> None:
-        if self.out is not None:
-            save(traced.assign_attrs(identity=self.identity), self._partial)
-
-    def finish(self, traced: xr.Dataset, begun: int) -> xr.Dataset:
-        """The result, written if it is new; the checkpoint has done its work."""
-        if self.out is None:
-            return traced
-        result = traced.assign_attrs(identity=self.identity)
-        if begun == traced.sizes["prompt"]:
-            warnings.warn(f"{str(self.out)!r} is complete: nothing was traced", stacklevel=3)
-        else:
-            save(result, self.out)
-        self._partial.unlink(missing_ok=True)
-        return result
-
-    @property
-    def _partial(self) -> Path:
-        assert self.out is not None
-        return self.out.with_name(f"{self.out.stem}.partial.nc")
 
 
 def _identity(model: Model, facts: list[Fact], spec: Tracing) -> dict[str, Any]:
@@ -218,6 +174,5 @@ def _attrs(model: Model, facts: list[Fact], spec: Tracing, std: float) -> dict[s
 
 
 def save(dataset: xr.Dataset, path: str | Path) -> None:
-    """Write a data set as NetCDF, compressed, whole or not at all."""
-    packed = {"probability": {"zlib": True, "complevel": 9, "shuffle": True}}
-    write_netcdf(dataset, path, encoding=packed)
+    """Write a data set as NetCDF, whole or not at all."""
+    write_netcdf(dataset, path)
