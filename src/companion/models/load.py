@@ -1,18 +1,24 @@
-"""Load a causal language model by name: an embedded ladder model, a local path, or a Hub id.
+"""Load a causal language model by name: embedded, open, a folder, a GGUF file, or a Hub id.
 
-Weights are safetensors only, and code from a repository is never run.
+Weights are safetensors or GGUF, never pickles, and code from a repository is never run.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from companion.errors import InputError
+from companion.files import sha256_of
 from companion.models.anatomy import Model, reason, refuse_encoders
+from companion.models.fetching import fetch
+from companion.models.gguf import dequantised
+from companion.models.registry import OpenModel, open_model, open_models
 from companion.models.weights import read_weights
 from companion.runtime import Runtime, hub_reachable
 
@@ -35,8 +41,10 @@ def load_model(
     Parameters
     ----------
     name : str
-        "ladder:NAME" (see `ladder_models`), a folder in Hub layout, or a Hub id; each may end with
-        "@REVISION": a branch, tag or commit on the Hub, else a subfolder, e.g. "step64".
+        "ladder:NAME" (see `ladder_models`); a registered open model (see `open_models`), fetched
+        if it is not here; a folder in Hub layout; a .gguf file; or a Hub id. Ladder, folders and
+        Hub ids may end with "@REVISION": a branch, tag or commit on the Hub, else a subfolder, e.g.
+        "step64"; an open model with "@original", its unquantised original on the Hub.
     runtime : Runtime
         Device and dtype of the weights; without a `device_map` all of them lie on that device.
     device_map : str or mapping, optional
@@ -46,33 +54,89 @@ def load_model(
     Raises
     ------
     InputError
-        If the model is not there, cannot be reached, is corrupt, or is no decoder-only model.
+        If the model is not there, cannot be reached, is corrupt, does not fit into memory, or is
+        no decoder-only model.
     """
     _import_tqdm()
-    place, options = _locate(name)
-    config = _config(name, place, options)
+    place = _locate(name)
+    config = _config(name, place.path, place.options)
     refuse_encoders(config, name)
-    net = read_weights(name, place, options, runtime, device_map)
-    return Model.of(net, runtime, _tokenizer(name, place, options), name)
+    net = read_weights(name, place.path, place.options, runtime, device_map)
+    tokenizer = _tokenizer(name, place.path, place.options)
+    return replace(Model.of(net, runtime, tokenizer, name), origin=place.origin)
 
 
-def _locate(name: str) -> tuple[str, dict[str, Any]]:
-    """Where transformers shall look, and its options: revision, or subfolder on this machine."""
+@dataclass(frozen=True)
+class _Place:
+    """Where transformers shall look, its options (revision, or subfolder on this machine), and
+    what there is to say about where the numbers come from."""
+
+    path: str
+    options: dict[str, Any]
+    origin: dict[str, str]
+
+
+def _locate(name: str) -> _Place:
     bare, _, revision = name.partition("@")
     if not bare:
-        raise InputError(f"model {name!r} is no name: use ladder:NAME, a folder, or a Hub id")
+        raise InputError(
+            f"model {name!r} is no name: use ladder:NAME, {', '.join(open_models())}, a folder, a "
+            ".gguf file, or a Hub id"
+        )
     if bare.startswith("ladder:"):
         return _folder(LADDER / bare.removeprefix("ladder:"), revision, name)
+    if bare in open_models():
+        return _open(open_model(bare), revision)
     path = Path(bare).expanduser()
+    if path.is_file():
+        return _file(path, revision)
     if path.exists():
         return _folder(path, revision, name)
-    options = {"revision": revision or "main"}
-    return bare, options | {"local_files_only": _cached_or_reachable(bare, revision or None)}
+    return _on_hub(bare, revision)
 
 
-def _folder(path: Path, revision: str, name: str) -> tuple[str, dict[str, Any]]:
+def _open(model: OpenModel, revision: str) -> _Place:
+    """The pinned quantised copy of a registered model, or its original on the Hub."""
+    if revision == "original":
+        return _on_hub(model.original, "")
+    if revision:
+        raise InputError(
+            f"model {model.name!r} has no revision {revision!r}: use {model.name}, or "
+            f"{model.name}@original for {model.original} on the Hub"
+        )
+    folder = dequantised(fetch(model), _tell, model.sha256)
+    origin = {
+        "quantisation": model.quantisation,
+        "sha256": model.sha256,
+        "original": model.original,
+    }
+    return _Place(str(folder), {"local_files_only": True}, origin)
+
+
+def _file(path: Path, revision: str) -> _Place:
+    if path.suffix != ".gguf" or revision:
+        raise InputError(
+            f"model {str(path)!r} is a file that cannot be read as a model: give a .gguf file "
+            "without a revision, or a folder in Hub layout"
+        )
+    digest = sha256_of(path)
+    folder = dequantised(path, _tell, digest)
+    return _Place(str(folder), {"local_files_only": True}, {"file": path.name, "sha256": digest})
+
+
+def _tell(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr, flush=True)
+
+
+def _on_hub(name: str, revision: str) -> _Place:
+    local = _cached_or_reachable(name, revision or None)
+    options = {"revision": revision or "main", "local_files_only": local}
+    return _Place(name, options, {"hub": name, "revision": options["revision"]})
+
+
+def _folder(path: Path, revision: str, name: str) -> _Place:
     if (path / revision / "config.json").exists():
-        return str(path), {"subfolder": revision, "local_files_only": True}
+        return _Place(str(path), {"subfolder": revision, "local_files_only": True}, {})
     steps = sorted(at.parent.name for at in path.glob("*/config.json")) if path != LADDER else []
     if steps:
         raise InputError(
@@ -93,7 +157,9 @@ def _cached_or_reachable(name: str, revision: str | None) -> bool:
         validate_repo_id(name)
     except HFValidationError:
         raise InputError(
-            f"model {name!r} is no folder on this machine and no Hub id of the form OWNER/NAME"
+            f"model {name!r} is no folder on this machine and no Hub id of the form OWNER/NAME; "
+            f"open models are {', '.join(open_models())}, "
+            f"embedded ones {', '.join(ladder_models())}"
         ) from None
     if hub_reachable():
         return False
@@ -102,7 +168,8 @@ def _cached_or_reachable(name: str, revision: str | None) -> bool:
     raise InputError(
         f"model {name!r} is not in the cache {constants.HF_HUB_CACHE!r} and the Hugging Face Hub "
         "cannot be reached (or HF_HUB_OFFLINE is set): download it where there is a network, or "
-        f"use an embedded model ({', '.join(ladder_models()) or 'none yet'}) or a local folder"
+        f"use an open model ({', '.join(open_models())}), an embedded one "
+        f"({', '.join(ladder_models()) or 'none yet'}) or a local folder"
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from companion.errors import InputError
 from companion.models.anatomy import reason
-from companion.runtime import Runtime
+from companion.runtime import Runtime, check_memory
 
 
 def read_weights(
@@ -44,6 +45,7 @@ def read_weights(
     if device_map:
         _check_map(device_map)
         options = {**options, "device_map": device_map}
+    _check_fits(name, place, options, runtime, device_map)
     try:
         with _quiet():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -67,6 +69,32 @@ def read_weights(
             "they belong to another configuration"
         )
     return net if device_map else net.to(runtime.torch_device)
+
+
+def _check_fits(
+    name: str,
+    place: str,
+    options: Mapping[str, Any],
+    runtime: Runtime,
+    device_map: str | Mapping[str, Any] | None,
+) -> None:
+    """Refuse weights on this machine that do not fit into memory; what a map spreads is spread."""
+    if device_map or not Path(place).exists():
+        return
+    numbers = sum(map(_numbers, Path(place, options.get("subfolder", "")).glob("*.safetensors")))
+    need = numbers * runtime.torch_dtype.itemsize
+    check_memory(need, f"loading {name!r} in {runtime.dtype}", runtime.device)
+
+
+def _numbers(file: Path) -> int:
+    """How many numbers the tensors of a file have; 0 where it does not parse."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as weights:
+            return sum(prod(weights.get_slice(key).get_shape()) for key in weights.keys())  # noqa: SIM118
+    except SafetensorError:
+        return 0
 
 
 def _check_map(device_map: str | Mapping[str, Any]) -> None:
