@@ -1,8 +1,8 @@
 """Whatever takes long: claim an output, keep what is done, go on from it, say how far it is.
 
 Floor 0. `Output` is one run's result file with its folder of unfinished work beside it; `claimed`
-is such a folder alone, `Journal` a file of finished steps in it; `progress` has the one shape of progress callbacks and the time that is
-left; `identity` says whether two runs are the same, by content.
+is such a folder alone, `Journal` a file of finished steps in it; `progress` has the one shape of
+progress callbacks and the time that is left; `identity` says whether two runs are the same.
 """
 
 from companion.runs.identity import content_hash, difference

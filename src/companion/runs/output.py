@@ -95,8 +95,9 @@ class Output:
         if self.path.exists() and not self.overwrite:
             self._take_up(self.path, self.folder)
         if self.finished is None:
-            options = {"resume": self.resume, "overwrite": self.overwrite}
-            self._open.enter_context(claimed(self.folder, self.settings, **options))
+            self._open.enter_context(
+                claimed(self.folder, self.settings, resume=self.resume, overwrite=self.overwrite)
+            )
         return self
 
     def __exit__(self, *error: Any) -> None:
