@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -61,6 +62,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, record: Any) -> None:
+    """Write plain values as JSON, whole or not at all; ValueError for what JSON has no word for."""
+    with atomic(path) as temporary:
+        text = json.dumps(record, indent=1, allow_nan=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
