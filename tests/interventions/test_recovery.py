@@ -10,7 +10,7 @@ from companion.interventions import Fact, Tracing, recovery, trace
 ELL = 4
 
 
-def planted_ablation(known=(True, True), prompts=("a b c", recovery.NEEDLE)):
+def planted(known=(True, True), prompts=("a b c", recovery.NEEDLE)):
     """Two facts of three tokens; the answer moves from the subject to the last token at layer 2."""
     n = len(prompts)
     grid = np.full((n, 2, ELL + 1, 3), 0.1)
@@ -36,7 +36,7 @@ def planted_ablation(known=(True, True), prompts=("a b c", recovery.NEEDLE)):
 
 
 def test_shares_run_from_nothing_to_the_whole():
-    found = recovery.recovered(planted_ablation())
+    found = recovery.recovered(planted())
     np.testing.assert_allclose(found.estimate.sel(role="last"), [0, 0, 1, 1, 1], atol=1e-12)
     np.testing.assert_allclose(
         found.estimate.sel(role="end of subject"), [1, 1, 0.375, 0, 0], atol=1e-12
@@ -45,29 +45,29 @@ def test_shares_run_from_nothing_to_the_whole():
 
 
 def test_the_handover_is_told_by_layer():
-    text = recovery.handover(planted_ablation())
+    text = recovery.handover(planted())
     assert "over 2 known facts" in text
     assert "up to layer 1 of 4" in text
     assert "from layer 2 of 4 on" in text
 
 
 def test_unknown_facts_are_left_out_of_the_mean():
-    found = recovery.recovered(planted_ablation(known=(True, False)))
+    found = recovery.recovered(planted(known=(True, False)))
     assert int(found.facts.max()) == 1
     assert found.low.isnull().all()
     with pytest.raises(InputError, match="knows none of the facts"):
-        recovery.recovered(planted_ablation(known=(False, False)))
-    assert "knows none" in recovery.handover(planted_ablation(known=(False, False)))
+        recovery.recovered(planted(known=(False, False)))
+    assert "knows none" in recovery.handover(planted(known=(False, False)))
 
 
 def test_the_overview_and_the_sentence_tell_what_is_not_known():
-    dataset = planted_ablation(known=(True, False))
+    dataset = planted(known=(True, False))
     assert recovery.overview(dataset).known.tolist() == ["yes", "no: because"]
     assert recovery.sentence(dataset).endswith("knows 1 of 2 facts.")
 
 
 def test_the_papers_probability_is_compared_only_for_its_models():
-    dataset = planted_ablation()
+    dataset = planted()
     assert recovery.space_needle(dataset).verdict == "not reproduced"
     right = dataset.assign(probability_clean=dataset.probability_clean * 0 + 0.0106)
     assert recovery.space_needle(right).verdict == "reproduced"

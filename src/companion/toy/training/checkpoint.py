@@ -15,7 +15,7 @@ import torch
 
 from companion.errors import InputError
 from companion.files import atomic
-from companion.toy.engine import Engine
+from companion.toy.training.engine import Engine
 
 
 def save(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
@@ -58,15 +58,15 @@ def load(engine: Engine, record: dict[str, np.ndarray], path: Path) -> None:
     engine.step = facts["step"]
 
 
-def group_of(path: Path) -> int:
-    """Members per stack of the run that wrote the checkpoint; 0 if the file tells none."""
+def group_of(path: Path) -> int | None:
+    """Members per stack of the run that wrote the checkpoint; None if the file tells none."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             return int(json.loads(file.metadata()["companion"])["group"])
     except (SafetensorError, KeyError, TypeError, ValueError):
-        return 0
+        return None
 
 
 def _check(engine: Engine, facts: dict, path: Path) -> None:

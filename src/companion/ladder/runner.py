@@ -1,4 +1,4 @@
-"""Train a whole grid into a folder, run after run or several at once, and collect the losses.
+"""Train a whole grid into a folder, run after run or some at the same time, and collect the losses.
 
 The folder holds `grid.json`, `tokenizer.json`, `table.csv`, `provenance.json`, and for each run
 `<run>/trunk.safetensors`, `<run>/D<tokens>.safetensors` (checkpoints), their `.jsonl` logs,
@@ -18,15 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from companion.errors import InputError
-from companion.files import atomic
+from companion.files import atomic, write_json
 from companion.ladder import text
 from companion.ladder.grid import Grid, Run, to_record
-from companion.ladder.job import Job, Progress
+from companion.ladder.run import Progress, TrainingRun
 from companion.provenance import provenance
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Rows = list[dict[str, Any]]
+"""Of the table: one for each D and each kept step of a run."""
 
 
 def train(
@@ -81,24 +84,22 @@ def train(
         corpus={"train": texts.train_manifest, "held_out": texts.held_out_manifest},
         baselines=text.ngram_losses(texts.train, texts.held_out, grid.vocabulary),
     )
-    with atomic(out / "provenance.json") as temporary:
-        temporary.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-    tasks = [Job(grid, run, out / run.name, runtime, compiled) for run in grid.runs()]
+    write_json(out / "provenance.json", stamp)
+    runs = [TrainingRun(grid, run, out / run.name, runtime, compiled) for run in grid.runs()]
     progress = progress or (lambda *_: None)
-    several = _at_once(tasks, jobs, progress) if jobs > 1 else None
-    rows: list[dict[str, Any]] = []
-    for result in several or (job.train(texts, progress) for job in tasks):
-        rows += result
+    in_turn = (run.train(texts, progress) for run in runs)
+    rows: Rows = []
+    for part in _in_parallel(runs, jobs, progress) if jobs > 1 else in_turn:
+        rows += part
         table = _write_table(rows, out)
     return table
 
 
 def _claim_folder(grid: Grid, out: Path, resume: bool) -> None:
     """Refuse to mix grids in one folder, or to start what cannot be stored."""
-    record = json.dumps(to_record(grid), indent=1)
-    mark = out / "grid.json"
+    record, mark = to_record(grid), out / "grid.json"
     if mark.exists():
-        if mark.read_text(encoding="utf-8") != record:
+        if json.loads(mark.read_text(encoding="utf-8")) != record:
             raise InputError(f"{str(out)!r} holds another grid: choose another folder")
         if not resume:
             raise InputError(f"{str(out)!r} holds this grid already: add --resume to continue it")
@@ -110,8 +111,7 @@ def _claim_folder(grid: Grid, out: Path, resume: bool) -> None:
     free = shutil.disk_usage(out).free
     if free < need:
         raise InputError(f"the grid needs {need / 1e9:.1f} GB on disk, {free / 1e9:.1f} are free")
-    with atomic(mark) as temporary:
-        temporary.write_text(record, encoding="utf-8")
+    write_json(mark, record)
 
 
 def _bytes(grid: Grid, run: Run) -> int:
@@ -124,13 +124,13 @@ def _bytes(grid: Grid, run: Run) -> int:
     return entries * (12 * (kept + 2) + 2 * (kept + len(grid.checkpoints)))
 
 
-def _at_once(tasks: list[Job], jobs: int, progress: Progress) -> Iterator[list[dict[str, Any]]]:
-    """Results of `tasks` in their order, from `jobs` processes that report through a queue."""
+def _in_parallel(runs: list[TrainingRun], jobs: int, progress: Progress) -> Iterator[Rows]:
+    """Rows of each run in their order, from `jobs` processes that report through a queue."""
     context = multiprocessing.get_context("spawn")
     reports = context.Queue()
     threads = max(1, (os.cpu_count() or 1) // jobs)
     with ProcessPoolExecutor(jobs, context, _start_process, (reports, threads)) as pool:
-        futures = [pool.submit(_train_in_process, job) for job in tasks]
+        futures = [pool.submit(_train_in_process, run) for run in runs]
         for future in futures:
             while not future.done():
                 _forward(reports, progress)
@@ -155,12 +155,12 @@ def _start_process(reports: Any, threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _train_in_process(job: Job) -> list[dict[str, Any]]:
-    texts = text.load_texts(job.folder.parent, job.grid)
-    return job.train(texts, lambda *report: _reports.put(report))
+def _train_in_process(run: TrainingRun) -> Rows:
+    texts = text.load_texts(run.folder.parent, run.grid)
+    return run.train(texts, lambda *report: _reports.put(report))
 
 
-def _write_table(rows: list[dict[str, Any]], out: Path) -> pd.DataFrame:
+def _write_table(rows: Rows, out: Path) -> pd.DataFrame:
     import pandas as pd
 
     table = pd.DataFrame(rows)

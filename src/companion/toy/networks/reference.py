@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from companion.toy import draws
+from companion.toy.networks import draws
+from companion.toy.networks.students import Member, student_weights
 from companion.toy.specification import Specification
-from companion.toy.students import Member, student_weights
 
 
 class Mlp(nn.Module):
@@ -27,42 +27,108 @@ class Mlp(nn.Module):
         self.up.weight.data, self.up.bias.data = W1.T.contiguous(), b1.clone()
         self.down.weight.data = W2.T.contiguous()
 
-    def forward(self, h):
-        return self.down(F.relu(self.up(F.rms_norm(h, h.shape[-1:]))) ** 2)
+    def forward(self, h, scale=1.0):
+        return self.down(F.relu(self.up(scale * F.rms_norm(h, h.shape[-1:]))) ** 2)
 
 
 class Euler(nn.Module):
-    """h + mlp(h)."""
+    """h + mlp(h); `states` are h_0 .. h_l, each (batch, m). Variants change the update."""
+
+    streams = 1
 
     def __init__(self, weights: draws.Weights) -> None:
         super().__init__()
         self.mlp = Mlp(weights)
+        for name in [name for name in weights if not name.startswith(("W1", "b1", "W2"))]:
+            setattr(self, name, nn.Parameter(weights[name].clone()))
 
-    def forward(self, h):
-        return h + self.mlp(h)
+    def forward(self, states):
+        return states[-1] + self.mlp(states[-1])
 
 
-class Midpoint(nn.Module):
+class Midpoint(Euler):
     """h + mlp_2(h + mlp_1(h) / 2)."""
 
     def __init__(self, weights: draws.Weights) -> None:
-        super().__init__()
-        self.first, self.second = Mlp(weights), Mlp(weights, "_mid")
+        super().__init__(weights)
+        self.second = Mlp(weights, "_mid")
 
-    def forward(self, h):
-        return h + self.second(h + 0.5 * self.first(h))
+    def forward(self, states):
+        h = states[-1]
+        return h + self.second(h + 0.5 * self.mlp(h))
+
+
+class Gated(Euler):
+    """keep * h + gate * mlp(h), channel by channel."""
+
+    def forward(self, states):
+        return self.keep * states[-1] + self.gate * self.mlp(states[-1])
+
+
+class DepthAttention(Euler):
+    """h + mlp(sum_i mix_i h_i) over all states so far."""
+
+    def forward(self, states):
+        read = torch.zeros_like(states[-1])
+        for i, h in enumerate(states):
+            read = read + self.mix[i] * h
+        return states[-1] + self.mlp(read)
+
+
+class PostNorm(Euler):
+    """rmsnorm(h + mlp(h))."""
+
+    def forward(self, states):
+        h = super().forward(states)
+        return F.rms_norm(h, h.shape[-1:])
+
+
+class ScaledNorm(Euler):
+    """h + mlp(h), the normalised input divided by sqrt(number of the layer)."""
+
+    def forward(self, states):
+        return states[-1] + self.mlp(states[-1], len(states) ** -0.5)
+
+
+class Streams(Euler):
+    """h_r -> sum_s keep_rs h_s + write_r mlp(sum_s read_s h_s); states (stream, batch, m)."""
+
+    streams = 2
+
+    def forward(self, states):
+        h = states[-1]
+        update = self.mlp(sum(self.read[s] * h[s] for s in range(self.streams)))
+        rows = range(self.streams)
+        kept = [sum(self.keep[r, s] * h[s] for s in rows) for r in rows]
+        return torch.stack([kept[r] + self.write[r] * update for r in rows])
+
+
+ORACLES = {
+    "euler": Euler,
+    "midpoint": Midpoint,
+    "gated": Gated,
+    "depth_attention": DepthAttention,
+    "post_norm": PostNorm,
+    "scaled_norm": ScaledNorm,
+    "streams": Streams,
+}
 
 
 class Network(nn.Module):
     """Residual blocks between two normalisations, then a linear head if there is one."""
 
-    def __init__(self, blocks: list[nn.Module], head: torch.Tensor | None = None) -> None:
+    def __init__(self, blocks: list[Euler], head: torch.Tensor | None = None) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks = nn.ModuleList(blocks)
+        self.streams = blocks[0].streams
         self.head = None if head is None else nn.Parameter(head.T.contiguous())
 
     def forward(self, x):
-        h = self.blocks(F.rms_norm(x, x.shape[-1:]))
+        h = F.rms_norm(x, x.shape[-1:])
+        states = [torch.stack([h] * self.streams) if self.streams > 1 else h]
+        for block in self.blocks:
+            states.append(block(states))
+        h = states[-1].mean(0) if self.streams > 1 else states[-1]
         h = F.rms_norm(h, h.shape[-1:])
         return h if self.head is None else F.linear(h, self.head)
 
@@ -77,9 +143,8 @@ def build_teacher(spec: Specification, teacher: int, dtype: torch.dtype) -> Netw
 def build_student(
     spec: Specification, ell: int, member: Member, teacher: Network, dtype: torch.dtype
 ) -> Network:
-    """The untrained student `member` of depth `ell` (Euler or midpoint blocks)."""
-    weights = student_weights(spec, ell, member)
-    kind = {"euler": Euler, "midpoint": Midpoint}[spec.block]
+    """The untrained student `member` of depth `ell`."""
+    weights, kind = student_weights(spec, ell, member), ORACLES[spec.block]
     head = weights[-1]["head"] if spec.head == "learned" else None
     network = Network([kind(w) for w in weights[:ell]], head).to(dtype)
     if spec.head == "given" and teacher.head is not None:

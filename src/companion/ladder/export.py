@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from companion.errors import InputError
+from companion.files import write_json
 from companion.ladder.grid import Grid, Run, make_grid
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -27,7 +28,7 @@ how depth is used, not for writing code.
 
 | | |
 |---|---|
-| parameters | {N:,} (float32 masters, shipped in bfloat16) |
+| parameters | {N:,} (float32 masters, stored in bfloat16) |
 | training text | {tokens:,} tokens of {documents:,} Python files of {packages}; one pass |
 | tokenizer | byte-level BPE, {vocabulary:,} tokens, trained on the same text |
 | steps | {steps:,} of {step_tokens:,} tokens ({batch} blocks of {context}) |
@@ -60,7 +61,7 @@ commit {commit}. The loss of every step is in `loss.csv`.
 """
 
 
-def ship(
+def export(
     trained: Sequence[str | Path],
     out: str | Path,
     width: int,
@@ -77,9 +78,9 @@ def ship(
         Gets `ladder.csv` (annealed), `ladder-trunk.csv` (kept steps), `ladder-sweep.csv`,
         `ladder.json` (provenance of each grid) and `ladder/<model>/`.
     width : int
-        m of the longest-trained models, which are shipped whole (first seed).
+        m of the longest-trained models, which are exported whole (first seed).
     series : int, optional
-        m of the models whose kept steps are shipped (first seed).
+        m of the models whose kept steps are exported (first seed).
     sweeps : sequence of path
         Folders of finished grids that vary the learning rate or the scale of the branches.
 
@@ -94,20 +95,19 @@ def ship(
         If a folder holds no finished grid, or the first has no model of a width asked for.
     """
     folders, out = [Path(folder) for folder in trained], Path(out)
-    found = [_finished(folder) for folder in folders]
-    swept = [_finished(Path(folder)) for folder in sweeps]
-    grid, stamp = found[0]
+    grids = [_finished(folder) for folder in (*folders, *map(Path, sweeps))]
+    grid, stamp = grids[0]
     for asked in {width, series} - {None, *grid.widths}:
         raise InputError(f"width {asked} is not in the grid: it has {list(grid.widths)}")
     out.mkdir(parents=True, exist_ok=True)
     tables = _tables(folders, [Path(folder) for folder in sweeps])
     for name, table in tables.items():
         table.to_csv(out / name, index=False)
-    stamps = json.dumps([stamp for _, stamp in found + swept], indent=1)
-    (out / "ladder.json").write_text(stamps + "\n", encoding="utf-8")
+    write_json(out / "ladder.json", [stamp for _, stamp in grids])
     first = [run for run in grid.runs() if run.seed == grid.seeds[0]]
-    models = [_ship(folders[0], out, grid, stamp, run) for run in first if run.m == width]
-    models += [_ship_series(folders[0], out, grid, stamp, run) for run in first if run.m == series]
+    source = (folders[0], out, grid, stamp)
+    models = [_export_annealed(*source, run) for run in first if run.m == width]
+    models += [_export_series(*source, run) for run in first if run.m == series]
     return [*tables, "ladder.json", *models]
 
 
@@ -140,26 +140,26 @@ def _finished(trained: Path) -> tuple[Grid, dict[str, Any]]:
     return grid, stamp
 
 
-def _ship(trained: Path, out: Path, grid: Grid, stamp: dict[str, Any], run: Run) -> str:
+def _export_annealed(trained: Path, out: Path, grid: Grid, stamp: dict[str, Any], run: Run) -> str:
     D, name = max(grid.tokens), f"m{run.m}-ell{run.ell}"
     source, target = trained / run.name, out / "ladder" / name
     shutil.copytree(source / f"D{D}", target, dirs_exist_ok=True)
     row = json.loads((source / f"D{D}.json").read_text(encoding="utf-8"))
-    _accompany(trained, target, card(grid, stamp, row), training_log(source, D, grid))
+    _write_beside(trained, target, card(grid, stamp, row), training_log(source, D, grid))
     return f"ladder/{name}"
 
 
-def _ship_series(trained: Path, out: Path, grid: Grid, stamp: dict[str, Any], run: Run) -> str:
+def _export_series(trained: Path, out: Path, grid: Grid, stamp: dict[str, Any], run: Run) -> str:
     name = f"m{run.m}-ell{run.ell}"
     source, target = trained / run.name, out / "ladder" / name
     for step in grid.checkpoints:
         shutil.copytree(source / f"step{step}", target / f"step{step}", dirs_exist_ok=True)
     log = pd.read_json(source / "trunk.jsonl", lines=True)
-    _accompany(trained, target, series_card(grid, stamp, run, source), log)
+    _write_beside(trained, target, series_card(grid, stamp, run, source), log)
     return f"ladder/{name}"
 
 
-def _accompany(trained: Path, target: Path, text: str, log: pd.DataFrame) -> None:
+def _write_beside(trained: Path, target: Path, text: str, log: pd.DataFrame) -> None:
     """Put tokenizer, card and training log beside a model."""
     for file in TOKENIZER_FILES:
         shutil.copy(trained / file, target / file)

@@ -19,11 +19,11 @@ import torch
 
 from companion.errors import InputError
 from companion.runtime import Runtime
-from companion.toy import draws
-from companion.toy.graphs import Graph
+from companion.toy.networks import draws
+from companion.toy.networks.blocks import BLOCKS
+from companion.toy.networks.students import Stack, members
+from companion.toy.networks.teachers import Targets, Teachers, losses
 from companion.toy.specification import Specification
-from companion.toy.students import Stack, members
-from companion.toy.teachers import Targets, Teachers, losses
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 
@@ -48,27 +48,22 @@ class Engine:
         shown yet that it does no harm here.
     group : int, optional
         Members of a depth in one stack; by default as many as memory allows.
-    graph : bool
-        Replay each step as one CUDA graph, see `graphs`.
 
     Raises
     ------
     InputError
-        If the dtype is another, memory too small, or `graph` asked for without CUDA.
+        If the dtype is another, or memory too small.
     """
 
-    def __init__(
-        self, spec: Specification, runtime: Runtime, group: int | None = None, graph: bool = False
-    ) -> None:
+    def __init__(self, spec: Specification, runtime: Runtime, group: int | None = None) -> None:
         if runtime.dtype not in ("float32", "float64"):
             raise InputError(
                 f"toy experiments train in float32 or float64, not {runtime.dtype}: "
                 'use Runtime.choose(device, "float32")'
             )
-        if graph and not runtime.device.startswith("cuda"):
-            raise InputError(f"CUDA graphs need a CUDA device, not {runtime.device!r}")
         self.spec, self.device, self.dtype = spec, runtime.device, runtime.torch_dtype
-        self.group = group or members_that_fit(spec, self.device, self.dtype.itemsize)
+        fit = members_that_fit(spec, self.device, self.dtype.itemsize) if group is None else group
+        self.group = fit
         self.teachers = Teachers(spec, self.device, self.dtype)
         everyone = members(spec)
         parts = [everyone[i : i + self.group] for i in range(0, len(everyone), self.group)]
@@ -83,8 +78,6 @@ class Engine:
         ]
         self.start_adam()
         self.step = 0
-        self._graph: Graph | None = None
-        self._graphed = graph
         self._pool: ThreadPoolExecutor | None = None
         self._next: Future | None = None
 
@@ -114,14 +107,10 @@ class Engine:
 
     def advance(self) -> list[torch.Tensor]:
         """One step of Adam for every student; the training losses (member,) of each stack."""
-        if self._graphed:
-            self._graph = self._graph or Graph(self)
-            done = self._graph()
-        else:
-            self.set_rates()
-            done = self.train(self._next.result() if self._next else self._answer(self.step))
+        self.set_rates()
+        losses = self.train(self._next.result() if self._next else self._answer(self.step))
         self.step += 1
-        return done
+        return losses
 
     def set_rates(self) -> None:
         """Learning rates of this step."""
@@ -211,7 +200,7 @@ def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:
     InputError
         If not even one does.
     """
-    evaluations = 2 if spec.block == "midpoint" else 1
+    evaluations = BLOCKS[spec.block].evaluations
     states = max(spec.depths) * (evaluations * (spec.hidden + 2 * spec.width) + spec.width)
     readout = 8 * spec.vocabulary if spec.loss == "kl" else 0
     each = spec.batch * (states + readout) * itemsize

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from collections.abc import Callable, Iterable
 
-import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
 from companion.statistics.intervals import Interval
-from companion.toy import analysis
+from companion.toy import analysis, comparison
+from companion.toy.analysis import replicates
+from companion.toy.regimes import (
+    final_alpha,
+    left_out_slope,
+    midpoint_gain,
+    neighbour_cosine,
+    rotation_exponent,
+)
 
 NEAR_ONE = (0.75, 1.25)
 NEAR_THIRD = (0.25, 0.42)
@@ -34,20 +42,6 @@ def scope(result: xr.Dataset) -> dict[str, str]:
     }
 
 
-def replicates(values: xr.DataArray, rho: float) -> np.ndarray:
-    """`analysis.replicates` of the teachers with that rho.
-
-    Raises
-    ------
-    InputError
-        If no teacher has that rho.
-    """
-    alike = np.flatnonzero(np.isclose(values["rho"], rho))
-    if not len(alike):
-        raise InputError(f"no teacher of rho {rho:g}: there are {np.unique(values['rho'])}")
-    return analysis.replicates(values.isel(teacher=alike))
-
-
 def part(name: str, values: ArrayLike, low: float = -math.inf, high: float = math.inf) -> Part:
     """A measurement to be: its name, its interval over replicates, what the claim expects."""
     return name, analysis.over_replicates(values), low, high
@@ -64,12 +58,6 @@ def judged(key: str, statement: str, source: str, where: dict[str, str], *parts:
         for name, i, low, high in parts
     )
     return Claim(key, statement, source, where, tuple(measurements))
-
-
-def final_alpha(result: xr.Dataset, tau: float, kind: str = "alpha") -> xr.DataArray:
-    """Exponents at the end of training at the temperature nearest to tau: (teacher, seed, ...)."""
-    chosen = result.sel(temperature=[tau], method="nearest").isel(step=[-1])
-    return analysis.exponents(chosen, floor=kind != "alpha")[kind]
 
 
 def independent_claim(result: xr.Dataset, kind: str = "alpha") -> Claim:
@@ -154,26 +142,6 @@ def midpoint_claim(euler: xr.Dataset, midpoint: xr.Dataset) -> Claim:
     )
 
 
-def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset) -> xr.DataArray:
-    """ln(L_euler / L_midpoint) at equal size, a midpoint block counting as two; final losses.
-
-    Mean over the depths that both have; dims (teacher, temperature, seed).
-
-    Raises
-    ------
-    InputError
-        If the two are not of the same teachers.
-    """
-    if not np.array_equal(euler["rho"], midpoint["rho"]):
-        raise InputError("plain and midpoint students must have the same teachers: set rho alike")
-    plain, second = (
-        r["test_loss"].isel(step=-1, drop=True).where(~r["diverged"]) for r in (euler, midpoint)
-    )
-    second = second.assign_coords(depth=2 * second["depth"])
-    plain, second = xr.align(plain, second, join="inner")
-    return (analysis.log(plain) - analysis.log(second)).mean("depth", skipna=False)
-
-
 def geometry_claim(result: xr.Dataset) -> Claim:
     """Students of an independent teacher: rotations of size 1/ell, weakly correlated updates."""
     exponent = replicates(rotation_exponent(result), 0.0)
@@ -191,21 +159,6 @@ def geometry_claim(result: xr.Dataset) -> Claim:
     )
 
 
-def rotation_exponent(result: xr.Dataset) -> xr.DataArray:
-    """Exponent a of mean rotation ~ ell^-a over the depths; dims (teacher, temperature, seed)."""
-    mean = result["theta"].mean("layer")
-    mean = mean.where(~result["diverged"]).isel(depth=np.flatnonzero(result["depth"] > 1))
-    ell = np.log(mean["depth"].astype(float))
-    ell = ell - ell.mean()
-    return -(np.log(mean) * ell).sum("depth", skipna=False) / (ell * ell).sum()
-
-
-def neighbour_cosine(result: xr.Dataset) -> xr.DataArray:
-    """Mean cosine of successive updates in the deepest students; (teacher, temperature, seed)."""
-    deepest = result["depth"].values.max()
-    return result["update_correlation"].sel(depth=deepest, lag=1, drop=True)
-
-
 def stages_claim(result: xr.Dataset) -> Claim:
     """A compositional target: the loss falls in steps where a stage more fits in."""
     slopes = analysis.local_slopes(result)
@@ -214,21 +167,57 @@ def stages_claim(result: xr.Dataset) -> Claim:
         "Where a target needs its layers in sequence, the loss falls in steps, not as one power.",
         "paper, section on the three regimes",
         scope(result),
-        part("local exponent at the depths steepest in the others", elsewhere(slopes, 1), 2.0),
-        part("the same, flattest in the others", elsewhere(slopes, -1), high=1.0),
+        part("local exponent at the depths steepest in the others", left_out_slope(slopes, 1), 2.0),
+        part("the same, flattest in the others", left_out_slope(slopes, -1), high=1.0),
     )
 
 
-def elsewhere(slopes: xr.DataArray, sign: int) -> np.ndarray:
-    """Each replicate's slope at the depth where that of the others is steepest (1), flattest (-1).
+def variants_claim(compared: xr.Dataset) -> Claim:
+    """Do the variants raise the depth exponent above that of the plain block?"""
+    target = json.loads(compared.attrs["specification"])["teacher"]
+    gains = comparison.gains(compared)
+    name = "exponent of {} minus that of the plain block"
+    diverged = set(compared["block"].values) - {comparison.BASELINE, *gains}
+    where = {"learning rates": ", ".join(f"{r:g}" for r in compared["rate"].values)}
+    return judged(
+        f"toy-variants-raise-the-exponent-{target}",
+        "Other residual connections, such as gating or attention over depth, make better use of "
+        "depth than the plain one.",
+        "paper, discussion (an outlook, not a result)",
+        scope(compared) | where | ({"diverged": ", ".join(sorted(diverged))} if diverged else {}),
+        *((name.format(key), gain, 0.0, math.inf) for key, gain in gains.items()),
+    )
 
-    Chosen and measured in one replicate, the extremes of mere noise would pass for steps.
-    """
-    rows = np.array([analysis.replicates(slopes.sel(depth=ell)) for ell in slopes["depth"]]).T
-    others = rows.sum(0) - rows
-    if np.isnan(rows).any():
-        return np.full(len(rows), np.nan)
-    return np.take_along_axis(rows, (sign * others).argmax(1)[:, None], 1)[:, 0]
+
+def entropy_claims(result: xr.Dataset | None) -> list[Claim]:
+    """All claims about targets with a temperature; none without independent and tied teachers."""
+    if result is None or not {0.0, 1.0} <= set(result["rho"].values):
+        return []
+    makers = (independent_claim, tied_claim, temperature_claim, slow_claim)
+    return [make(result) for make in makers]
+
+
+def regime_claims(
+    plain: xr.Dataset | None,
+    midpoint: xr.Dataset | None,
+    staged: xr.Dataset | None,
+    *compared: xr.Dataset | None,
+) -> list[Claim]:
+    """All claims about regimes, but for those whose results are absent (None)."""
+    parts: list[tuple[Callable[..., Claim], *tuple[xr.Dataset | None, ...]]] = [
+        (independent_claim, plain),
+        (tied_claim, plain),
+        (midpoint_claim, plain, midpoint),
+        (stages_claim, staged),
+        (geometry_claim, plain),
+        *((variants_claim, one) for one in compared),
+    ]
+    return [make(*results) for make, *results in parts if all(one is not None for one in results)]
+
+
+def as_stored(claims: Iterable[Claim]) -> list[Claim]:
+    """The claims of stored results, under keys of their own beside those of the live run."""
+    return [dataclasses.replace(claim, key=f"{claim.key}-stored") for claim in claims]
 
 
 def _loss(result: xr.Dataset) -> str:

@@ -19,7 +19,7 @@ def stamp() -> dict[str, Any]:
 
 
 def table(name: str) -> pd.DataFrame:
-    """A table that ships beside `ladder.csv`: "trunk" (kept steps) or "sweep" (learning rates)."""
+    """A table that lies beside `ladder.csv`: "trunk" (kept steps) or "sweep" (learning rates)."""
     return pd.read_csv(DATA / f"ladder-{name}.csv")
 
 
@@ -32,12 +32,12 @@ def curves(width: int) -> dict[int, pd.DataFrame]:
         Columns step, tokens, loss (nats/token of that step's batch), gradient_norm, rate.
     """
     record = stamp()["parameters"]
-    found = {}
+    logs = {}
     for log in LADDER.glob(f"m{width}-ell*/loss.csv"):
         frame = pd.read_csv(log)
         frame["tokens"] = frame["step"] * record["batch"] * record["context"]
-        found[_depth(log.parent)] = frame
-    return dict(sorted(found.items()))
+        logs[_depth(log.parent)] = frame
+    return dict(sorted(logs.items()))
 
 
 def _depth(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""One run inside its folder: trunk, branches, held-out losses, exported models."""
+"""One training run inside its folder: trunk, branches, held-out losses, models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from companion.files import atomic
+from companion.files import write_json
 from companion.ladder.grid import Grid, Run
 from companion.ladder.model import flops_per_token
 from companion.ladder.text import Texts
@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int, float, float, float], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingRun:
     """A run of a grid, the folder that it trains in, and where it computes."""
 
     grid: Grid
@@ -86,8 +86,8 @@ class Job:
         advance(trainer, steps, D, branch, report)
 
     def _keep(self, trainer: Trainer, name: str, annealed: bool, texts: Texts) -> None:
-        """Export the model as it is, then write its row with the held-out loss."""
-        trainer.export(self.folder / name)
+        """Save the model as it is, then write its row with the held-out loss."""
+        trainer.save_pretrained(self.folder / name)
         loss = held_out_loss(trainer, texts.held_out, texts.documents)
         if not math.isfinite(loss.estimate):
             raise Diverged(f"{self.run.name}: held-out loss {loss.estimate} at step {trainer.step}")
@@ -95,8 +95,7 @@ class Job:
         self._store(name, self._facts(trainer, trainer.step, annealed) | measured)
 
     def _store(self, name: str, row: dict[str, Any]) -> None:
-        with atomic(self._result(name)) as temporary:
-            temporary.write_text(json.dumps(row), encoding="utf-8")
+        write_json(self._result(name), row)
 
     def _facts(self, trainer: Trainer, steps: int, annealed: bool) -> dict[str, Any]:
         run, grid = self.run, self.grid

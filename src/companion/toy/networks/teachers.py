@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 
 from companion.errors import InputError
-from companion.toy.blocks import mlp, rmsnorm
-from companion.toy.draws import Weights, inputs, teacher_weights
+from companion.toy.networks.blocks import Weights, mlp, rmsnorm
+from companion.toy.networks.draws import inputs, teacher_weights
+from companion.toy.networks.students import Stack
 from companion.toy.specification import Specification
-from companion.toy.students import Stack
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from companion.toy.blocks import RULES, STREAMS, block_weights, rmsnorm
-from companion.toy.draws import Weights, student_source
+from companion.toy.networks.blocks import BLOCKS, Weights, rmsnorm
+from companion.toy.networks.draws import block_weights, student_source
 from companion.toy.specification import Specification
 
 
@@ -70,10 +70,10 @@ class Stack:
         return [h.mean(0) if h.dim() == 4 else h for h in self._raw(x)]
 
     def _raw(self, x: torch.Tensor) -> list[torch.Tensor]:
-        rule, h = RULES[self.spec.block], rmsnorm(x)
-        states = [h.expand(STREAMS, *h.shape) if self.spec.block == "streams" else h]
-        for block in self.weights[: self.ell]:
-            states.append(rule(states, block))
+        block, h = BLOCKS[self.spec.block], rmsnorm(x)
+        states = [h.expand(block.streams, *h.shape) if block.streams > 1 else h]
+        for weights in self.weights[: self.ell]:
+            states.append(block.step(states, weights))
         return states
 
     def final(self, x: torch.Tensor) -> torch.Tensor:

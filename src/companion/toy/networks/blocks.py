@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
-from companion.toy.draws import Weights, mlp_weights
-from companion.toy.specification import Specification
+Weights = dict[str, torch.Tensor]
+MLP = ("W1", "b1", "W2")
+STREAMS = 2
 
 
 def rms(h: torch.Tensor) -> torch.Tensor:
@@ -59,7 +61,7 @@ def _euler(states: list, p: Weights) -> torch.Tensor:
 
 
 def _midpoint(states: list, p: Weights) -> torch.Tensor:
-    second = {key: p[f"{key}_mid"] for key in ("W1", "b1", "W2")}
+    second = {key: p[f"{key}_mid"] for key in MLP}
     return states[-1] + mlp(states[-1] + 0.5 * mlp(states[-1], p), second)
 
 
@@ -87,40 +89,58 @@ def _streams(states: list, p: Weights) -> torch.Tensor:
     return kept + p["write"].T[:, :, None, None] * mlp(read, p)
 
 
-RULES: dict[str, Callable[[list, Weights], torch.Tensor]] = {
-    "euler": _euler,
-    "midpoint": _midpoint,
-    "gated": _gated,
-    "depth_attention": _depth_attention,
-    "post_norm": _post_norm,
-    "scaled_norm": _scaled_norm,
-    "streams": _streams,
-}
-STREAMS = 2
-
-
-def block_weights(spec: Specification, layer: int, source: torch.Generator) -> Weights:
-    """Initial weights of a block of a student: default, but W2 = 0, so that it is the identity.
-
-    Variants add a few scalars or channels, set so that each starts as the plain block:
-    gates 1, depth attention on the latest state, streams as copies of one another.
-    """
-    weights = mlp_weights(spec, source)
-    if spec.block == "midpoint":
-        weights |= {f"{k}_mid": v for k, v in mlp_weights(spec, source).items()}
-    for name in [name for name in weights if name.startswith("W2")]:
-        weights[name] = torch.zeros_like(weights[name])
-    return weights | _extras(spec, layer)
-
-
-def _extras(spec: Specification, layer: int) -> Weights:
-    if spec.block == "gated":
-        one = torch.ones(1, spec.width, dtype=torch.float64)
-        return {"keep": one, "gate": one.clone()}
-    if spec.block == "depth_attention":
-        return {"mix": torch.eye(layer + 1, dtype=torch.float64)[-1]}
-    if spec.block == "streams":
-        read = torch.eye(STREAMS, dtype=torch.float64)[layer % STREAMS]
-        keep = torch.eye(STREAMS, dtype=torch.float64)
-        return {"read": read, "keep": keep, "write": torch.ones(STREAMS, dtype=torch.float64)}
+def _no_extras(m: int, layer: int) -> Weights:
     return {}
+
+
+def _gates(m: int, layer: int) -> Weights:
+    return {name: torch.ones(1, m, dtype=torch.float64) for name in ("keep", "gate")}
+
+
+def _latest(m: int, layer: int) -> Weights:
+    return {"mix": torch.eye(layer + 1, dtype=torch.float64)[-1]}
+
+
+def _copies(m: int, layer: int) -> Weights:
+    keep = torch.eye(STREAMS, dtype=torch.float64)
+    write = torch.ones(STREAMS, dtype=torch.float64)
+    return {"read": keep[layer % STREAMS].clone(), "keep": keep, "write": write}
+
+
+@dataclass(frozen=True)
+class Block:
+    """All that the engine knows of one type of residual block.
+
+    Parameters
+    ----------
+    step : callable
+        (states h_0 .. h_l, weights) -> h_{l+1}; states have shape (member, batch, m), with
+        several `streams` (stream, member, batch, m).
+    mlps : tuple of str
+        Suffixes of the names of its MLPs' weights, one for each evaluation in a block.
+    extras : callable
+        (m, layer) -> what else is learned, float64, set so that the block starts as the plain one.
+    streams : int
+        Parallel residual streams.
+    """
+
+    step: Callable[[list[torch.Tensor], Weights], torch.Tensor]
+    mlps: tuple[str, ...] = ("",)
+    extras: Callable[[int, int], Weights] = _no_extras
+    streams: int = 1
+
+    @property
+    def evaluations(self) -> int:
+        """MLPs in a block: what it costs in plain blocks."""
+        return len(self.mlps)
+
+
+BLOCKS = {
+    "euler": Block(_euler),
+    "midpoint": Block(_midpoint, mlps=("", "_mid")),
+    "gated": Block(_gated, extras=_gates),
+    "depth_attention": Block(_depth_attention, extras=_latest),
+    "post_norm": Block(_post_norm),
+    "scaled_norm": Block(_scaled_norm),
+    "streams": Block(_streams, extras=_copies, streams=STREAMS),
+}

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import xarray as xr
 
 from companion.errors import InputError
-from companion.evidence.claims import Claim
+from companion.evidence.toy import scope
 from companion.files import stored
 from companion.toy import analysis, comparison
 from companion.toy.experiment import load
-from companion.toy.findings import scope
-from companion.toy.specification import Specification
+from companion.toy.regimes import final_alpha
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CONVERGED = 0.1
-
-
-def need_both_ends(spec: Specification) -> None:
-    """Refuse a specification that lacks independent (rho 0) or tied (rho 1) teachers."""
-    if missing := {0.0, 1.0} - set(spec.rho):
-        lacks = " and ".join(f"{rho:g}" for rho in sorted(missing))
-        raise InputError(
-            f"{spec.name!r} lacks rho {lacks}: this chapter compares independent and tied teachers"
-        )
+VARIANTS = ("gated", "depth_attention", "post_norm", "scaled_norm", "streams")
 
 
 def table(result: xr.Dataset) -> pd.DataFrame:
@@ -43,12 +34,6 @@ def table(result: xr.Dataset) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows).set_index(["rho", "tau"]).dropna(axis=1, how="all")
-
-
-def records(result: xr.Dataset) -> list[dict[str, float | None]]:
-    """The summary as plain JSON types, one record for each rho and temperature; null is unknown."""
-    frame = analysis.summary(result).to_dataframe().reset_index()
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def _row(cell: xr.Dataset, rho: float, tau: float) -> dict[str, object]:
@@ -101,17 +86,37 @@ def convergence_sentence(result: xr.Dataset) -> str:
     unsettled = ~(abs(falling) < CONVERGED)
     if not unsettled.any():
         return "In this run every series had converged when it ended."
-    several = result.sizes["temperature"] > 1
-    told = []
+    names = []
     for rho in falling["rho"].values[unsettled.any("temperature")]:
         taus = falling["temperature"].values[unsettled.sel(rho=rho)]
-        told.append(
-            f"{rho:g}" + (f" (temperature {', '.join(map('{:g}'.format, taus))})" * several)
-        )
+        which = f" (temperature {', '.join(map('{:g}'.format, taus))})"
+        names.append(f"{rho:g}" + which * (result.sizes["temperature"] > 1))
     return (
-        f"In this run the loss had not settled when training ended for rho = {', '.join(told)}, so "
-        "the exponents there are of networks that are not fully trained."
+        "In this run the loss had not settled when training ended for "
+        f"rho = {', '.join(names)}, so the exponents there are of networks that are not fully "
+        "trained."
     )
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Depth exponents of the teachers of least and largest rho, and whether training had ended."""
+
+    independent: float
+    tied: float
+    top: float
+    convergence: str
+
+
+def ends(result: xr.Dataset) -> Ends:
+    """What a chapter cites of a result, at its highest temperature, `top`."""
+    top, rhos = float(result["temperature"].max()), result["rho"].values
+    alpha = final_alpha(result, top)
+    low, high = (
+        analysis.over_replicates(analysis.replicates(alpha, rho)).estimate
+        for rho in (rhos.min(), rhos.max())
+    )
+    return Ends(low, high, top, convergence_sentence(result))
 
 
 class Stored:
@@ -160,10 +165,14 @@ class Stored:
         return self.origin() if self.result is None else repr(self.shown(self.result))
 
 
-def stored_claims(make: Callable[..., Claim], *runs: Stored) -> list[Claim]:
-    """The claim that `make` finds in stored results, under its own key; none if one is absent."""
-    results = [run.result for run in runs]
-    if any(result is None for result in results):
-        return []
-    claim = make(*results)
-    return [dataclasses.replace(claim, key=f"{claim.key}-stored")]
+def stored_run(name: str, options: str = "", shown: Callable | None = None) -> Stored:
+    """The stored run `toy-<name>.nc` of the named specification, trained with `options`."""
+    command = " ".join(filter(None, ["companion toy", name, options, "--out"]))
+    return Stored(f"toy-{name}.nc", f"{command} book/results/toy-{name}.nc", shown)
+
+
+def stored_variants(target: str) -> Stored:
+    """The stored comparison of all residual blocks on that target."""
+    blocks = ",".join(VARIANTS)
+    options = f"--variants {blocks} --rates 0.5,1,2,4"
+    return stored_run(f"variants-{target}", options, variants_table)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.ladder import report
+from companion.evidence import ladder
+from companion.ladder import analysis
 
 
 def test_the_cost_of_one_rate_for_all_depths():
@@ -15,7 +16,7 @@ def test_the_cost_of_one_rate_for_all_depths():
     ]
     rows.append((8, 4e-3, 1.0, "one"))
     sweep = pd.DataFrame(rows, columns=["ell", "learning_rate", "loss", "branch_scale"])
-    said = report.tuning_sentence(sweep, 4e-3)
+    said = ladder.tuning_sentence(sweep, 4e-3)
     assert "2 blocks 0.008 (0.100 nats/token better), 8 blocks 0.008 (0.700" in said
     assert "differs by 0.600" in said
 
@@ -28,7 +29,7 @@ def test_the_cost_of_branches_that_start_alike():
         for rate in (0.0, 0.5)
     ]
     sweep = pd.DataFrame(rows, columns=["ell", "learning_rate", "loss", "branch_scale"])
-    said = report.branches_sentence(sweep)
+    said = ladder.branches_sentence(sweep)
     assert "2 blocks -0.100, 16 blocks +1.000 nats/token" in said
     assert "then that of 2 blocks, with scaled branches that of 16." in said
 
@@ -40,7 +41,7 @@ def test_losses_of_the_first_seed_in_a_square():
     table = pd.DataFrame(rows, columns=["m", "ell", "D", "seed", "loss"]).sample(
         frac=1, random_state=0
     )
-    square = report.losses(table)
+    square = analysis.losses(table)
     assert square.to_numpy().tolist() == [[10, 18], [12, 20]]
     assert square.index.tolist() == [(64, 2), (64, 4)]
     assert square.columns.tolist() == [8, 16]
@@ -54,8 +55,8 @@ def test_seed_noise_is_pooled_over_shapes():
         for seed in range(400)
     ]
     table = pd.DataFrame([*rows, (32, 2, 1e6, 0, 6.0)], columns=["m", "ell", "D", "seed", "loss"])
-    noise = report.seed_noise(table)
+    noise = analysis.seed_noise(table)
     assert noise["seeds"].tolist() == [400, 400]
     assert noise["deviation"].tolist() == pytest.approx([0.05, 0.05], rel=0.1)
-    assert "deviates by 0.05" in report.noise_sentence(noise)
-    assert "No shape" in report.noise_sentence(report.seed_noise(table.iloc[-1:]))
+    assert "deviates by 0.05" in ladder.noise_sentence(noise)
+    assert "No shape" in ladder.noise_sentence(analysis.seed_noise(table.iloc[-1:]))

@@ -12,10 +12,10 @@ import math
 import numpy as np
 import torch
 
+from companion.toy.networks.blocks import BLOCKS, Weights
 from companion.toy.specification import Specification
 
 TEACHER, STUDENT, TRAIN, TEST = 1, 2, 3, 4
-Weights = dict[str, torch.Tensor]
 
 
 def generator(seed: int, *address: int, device: str = "cpu") -> torch.Generator:
@@ -66,6 +66,15 @@ def _head(spec: Specification, source: torch.Generator) -> torch.Tensor:
     if spec.head == "given":
         return torch.randn(shape, generator=source, dtype=torch.float64) / math.sqrt(spec.width)
     return uniform(shape, spec.width, source)
+
+
+def block_weights(spec: Specification, layer: int, source: torch.Generator) -> Weights:
+    """Initial weights of a block of a student: default, but W2 = 0, so that it is the identity."""
+    block, weights = BLOCKS[spec.block], {}
+    for suffix in block.mlps:
+        weights |= {f"{name}{suffix}": value for name, value in mlp_weights(spec, source).items()}
+        weights[f"W2{suffix}"].zero_()
+    return weights | block.extras(spec.width, layer)
 
 
 def student_source(spec: Specification, teacher: int, seed: int, ell: int) -> torch.Generator:
