@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from companion.chapters.source import Book, Chapter
 from companion.errors import InputError
 from companion.evidence.claims import CLAIM_MIME, VERDICTS, ledger
-from companion.files import atomic
+from companion.files import write_json
 from companion.provenance import PROVENANCE_MIME
 
 
-def harvest(executed: Path, record: Path) -> dict[str, Any]:
+def record_results(executed: Path, record: Path) -> dict[str, Any]:
     """Read one executed chapter, and write to `record` what it found.
 
     Parameters
     ----------
     executed : Path
-        A notebook as `companion.chapters.worker` leaves it; its stem is the chapter's name.
+        A notebook as `companion.chapters.notebook` leaves it; its stem is the chapter's name.
     record : Path
         The JSON file to write.
 
@@ -45,7 +46,7 @@ def harvest(executed: Path, record: Path) -> dict[str, Any]:
     return found
 
 
-def gather(records: Iterable[Path], target: Path) -> dict[str, Any]:
+def write_ledger(records: Iterable[Path], target: Path) -> dict[str, Any]:
     """Write the ledger of all chapters to `target`, with a count of each verdict.
 
     Raises
@@ -69,10 +70,19 @@ def gather(records: Iterable[Path], target: Path) -> dict[str, Any]:
     return found
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write plain JSON, whole or not at all."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
+def collect_results(book: Book, chapters: Sequence[Chapter]) -> dict[str, int]:
+    """Write each staged chapter's record and the ledger to `_build/results`; count the verdicts.
+
+    Records of chapters that are no longer in the book are removed.
+    """
+    records = []
+    for chapter in chapters:
+        records.append(book.results / f"{chapter.name}.json")
+        record_results(book.staged(chapter.name), records[-1])
+    target = book.results / "claims.json"
+    for stale in set(book.results.glob("*.json")) - {*records, target}:
+        stale.unlink()
+    return write_ledger(records, target)["counts"]
 
 
 def _outputs(notebook: Mapping[str, Any], mime: str) -> Iterable[Any]:

@@ -1,4 +1,4 @@
-"""The process that executes one chapter: ``python -m companion.chapters.worker < job.json``.
+"""The process that executes one chapter: ``python -m companion.chapters.notebook < job.json``.
 
 It says on its standard output, a JSON object a line, which cell runs and how it ended. A dead
 kernel or a timeout leaves a notebook whose metadata calls every cell completed, so only the
