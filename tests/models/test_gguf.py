@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from companion import models
 from companion.errors import InputError
-from companion.models.gguf import dequantised, read_header
+from companion.models.sources.gguf import dequantised, read_header
 from companion.runtime import Runtime
 
 CPU = Runtime.choose("cpu")

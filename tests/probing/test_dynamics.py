@@ -142,7 +142,7 @@ def test_walks_and_straight_paths_raise_no_alarm(straight):
 
 def test_steps_are_read_from_names_of_several_kinds():
     names = "stage1-step0,stage1-step1000-tokens4B,stage2-step_2000"
-    assert list(dynamics.steps(names).values()) == [0, 1000, 2000]
+    assert list(track.steps(names).values()) == [0, 1000, 2000]
     assert track.steps("v10,v20") == {"v10": 10, "v20": 20}
 
 

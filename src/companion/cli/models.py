@@ -42,7 +42,7 @@ def fetch(
 
 def _embedded() -> list[dict[str, Any]]:
     from companion.models import ladder_models
-    from companion.models.load import LADDER
+    from companion.models.sources.load import LADDER
 
     def row(name: str) -> dict[str, Any]:
         file = LADDER / name.removeprefix("ladder:") / "model.safetensors"

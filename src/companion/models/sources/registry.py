@@ -1,6 +1,6 @@
 """Open pretrained models that can be had through the Python package index, as data.
 
-The list is `data/open_models.yaml`; `companion.models.fetching` brings a model here.
+The list is `data/open_models.yaml`; `companion.models.sources.fetching` brings a model here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import yaml
 from companion.errors import InputError
 from companion.files import cache_folder
 
-REGISTRY = Path(__file__).resolve().parents[1] / "data" / "open_models.yaml"
+REGISTRY = Path(__file__).resolve().parents[2] / "data" / "open_models.yaml"
 
 
 @dataclass(frozen=True)

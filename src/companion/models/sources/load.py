@@ -16,13 +16,13 @@ from typing import Any
 from companion.errors import InputError
 from companion.files import sha256_of
 from companion.models.anatomy import Model, reason, refuse_encoders
-from companion.models.fetching import fetch
-from companion.models.gguf import dequantised
-from companion.models.registry import OpenModel, open_model, open_models
-from companion.models.weights import read_weights
+from companion.models.sources.fetching import fetch
+from companion.models.sources.gguf import dequantised
+from companion.models.sources.registry import OpenModel, open_model, open_models
+from companion.models.sources.weights import read_weights
 from companion.runtime import Runtime, hub_reachable
 
-LADDER = Path(__file__).resolve().parents[1] / "data" / "ladder"
+LADDER = Path(__file__).resolve().parents[2] / "data" / "ladder"
 
 
 def ladder_models() -> list[str]:

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from companion.errors import InputError
 from companion.files import offline, sha256_of
-from companion.models.registry import OpenModel, Wheel
+from companion.models.sources.registry import OpenModel, Wheel
 
 PIECE = 1 << 20
 
