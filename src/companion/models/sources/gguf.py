@@ -228,7 +228,7 @@ def _convert(path: Path, folder: Path) -> None:
     In a process of its own: the readers below are native code, and a hostile file can end them.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    code = "import sys; from companion.models.sources.gguf import convert; sys.exit(convert(*sys.argv[1:]))"
+    code = f"import sys; from {__name__} import convert; sys.exit(convert(*sys.argv[1:]))"
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as made:
         command = [sys.executable, "-c", code, str(path), made]
         done = subprocess.run(command, capture_output=True, text=True)
