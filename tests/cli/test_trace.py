@@ -78,7 +78,7 @@ def test_an_estimate_costs_nothing_and_writes_nothing(companion, model, facts, t
     out = tmp_path / "t.nc"
     code, said, _ = companion("trace", model, "--facts", facts, "--out", out, "--estimate")
     assert code == 0
-    assert "1 facts, at most 44 restored runs: about" in said
+    assert "1 facts: about" in said
     assert not out.exists()
 
 

@@ -1,6 +1,7 @@
 """Tracing: limits that must hold exactly, an independent loop, seeds, and what is not known."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from companion.interventions import (
     Tracing,
     embedding_std,
     encode,
-    estimate,
+    estimate_trace,
     save,
     trace,
 )
@@ -70,14 +71,14 @@ def test_clean_and_corrupted_runs_against_the_models_own_loop(model, traced):
 
 
 def test_one_restored_state_against_the_models_own_loop(model, traced):
-    from companion.interventions import record
+    from companion.models import capture
 
     item = encode(FACTS[0], model.tokenizer)
     noise = _noise(model, FACTS[0], item, SPEC) * SPEC.noise * embedding_std(model)
     with torch.inference_mode():
-        clean = record(model, torch.tensor([item.ids]))
+        clean = capture(model, torch.tensor([item.ids]))
     token = item.subject[-1]
-    state = clean.states[2][0, token]
+    state = clean.h[2, 0, token]
     expected = probability(model, item, (2, token), state, noise[1])
     found = traced.probability.isel(prompt=0).sel(noise=1, layer=2, token=token)
     assert float(found) == pytest.approx(expected, rel=1e-4)
@@ -195,7 +196,7 @@ def test_an_interrupted_trace_goes_on_where_it_was(llama, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         trace(llama, FACTS, SPEC, out=out, progress=stop)
     assert not out.exists()
-    with pytest.raises(InputError, match="cannot resume .* draws was 3, now 2"):
+    with pytest.raises(InputError, match=r"cannot resume .* draws was 3, now 2"):
         trace(llama, FACTS, replace(SPEC, draws=2), out=out, resume=True)
     again = trace(llama, FACTS, replace(SPEC, batch=1), out=out, resume=True, progress=stop)
     straight = trace(llama, FACTS, SPEC)
@@ -206,7 +207,7 @@ def test_an_interrupted_trace_goes_on_where_it_was(llama, tmp_path):
     xr.testing.assert_equal(finished, again)
     with torch.no_grad():
         llama.net.lm_head.weight[0, 0] += 1
-    with pytest.raises(InputError, match="cannot resume .* weights was"):
+    with pytest.raises(InputError, match=r"cannot resume .* weights was"):
         trace(llama, FACTS, SPEC, out=out, resume=True)
 
 
@@ -219,14 +220,15 @@ def test_a_model_in_memory_is_traced_with_its_tokenizer(llama):
         trace(llama.net, FACTS, SPEC)
 
 
-def test_the_cost_counts_every_restored_run(llama):
-    cost = estimate(llama, FACTS, SPEC, measured=0.01)
-    layers = llama.ell  # of the last one only the last token is read
-    tokens = [len(encode(fact, llama.tokenizer).prompt) for fact in FACTS]
-    starts = [encode(fact, llama.tokenizer).subject.start for fact in FACTS]
-    per_draw = sum(layers * (n - s) + 1 for n, s in zip(tokens, starts, strict=True))
-    assert cost.runs == SPEC.draws * per_draw
-    assert cost.seconds > 0
+def test_the_cost_counts_every_block_and_every_readout(llama, monkeypatch):
+    def counted(model, length):
+        return SimpleNamespace(seconds=lambda blocks, readouts: (blocks, readouts))
+
+    monkeypatch.setattr("companion.interventions.tracing.measure", counted)
+    assert estimate_trace(llama, FACTS[1:], SPEC) == (
+        SPEC.draws * (4 + 3 + 2 + 1) * 3 * 6,  # layers 0..3, three tokens from "py" on, 6 in all
+        SPEC.draws * (4 * 3 + 1) * 2,  # of the last layer only the last token is read
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from companion.cli.options import Device, Dtype, Json, Out
-from companion.runs.progress import Every, Pace, Progress, in_words
+from companion.cli.options import Device, Dtype, Json, Out, Overwrite, Resume
+from companion.cli.progress import shown
+from companion.runs.progress import in_words
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from companion.interventions import Cost
 
 
 def register(app: typer.Typer) -> None:
@@ -38,8 +33,8 @@ def trace(
     known_only: Annotated[
         bool, typer.Option("--known-only", help="Restore nothing where the fact is not known.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     only_estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what it will cost on this machine; no more.")
     ] = False,
@@ -49,7 +44,7 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """Corrupt the subject of each fact, restore one state at a time, read the target."""
-    from companion.interventions import Tracing, estimate, load_facts
+    from companion.interventions import Tracing, estimate_trace, load_facts
     from companion.interventions import trace as traced
     from companion.models import load_model
 
@@ -57,9 +52,9 @@ def trace(
     listed = load_facts(facts)
     loaded = load_model(model, Runtime.choose(device, dtype, seed))
     if only_estimate:
-        _tell_cost(estimate(loaded, listed, spec), len(listed), as_json)
+        _tell_cost(estimate_trace(loaded, listed, spec), len(listed), as_json)
         return
-    with _progress() as tell:
+    with shown("facts") as tell:
         result = traced(
             loaded, listed, spec, out=out, resume=resume, overwrite=overwrite, progress=tell
         )
@@ -67,12 +62,12 @@ def trace(
     _print(rows, str(out), as_json)
 
 
-def _tell_cost(cost: Cost, facts: int, as_json: bool) -> None:
+def _tell_cost(seconds: float, facts: int, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"facts": facts, **asdict(cost)}))
+        typer.echo(json.dumps({"facts": facts, "seconds": seconds}))
         return
-    took = in_words(cost.seconds).removesuffix(" left")
-    print(f"{facts} facts, at most {cost.runs} restored runs: {took} on this machine")
+    took = in_words(seconds).removesuffix(" left")
+    typer.echo(f"{facts} facts: {took} on this machine")
 
 
 def _summary(fact: xr.Dataset) -> dict[str, Any]:
@@ -99,35 +94,10 @@ def _best(mean: xr.DataArray) -> dict[str, Any] | None:
 
 def _print(rows: list[dict[str, Any]], out: str, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"out": out, "facts": rows}, indent=1))
+        typer.echo(json.dumps({"out": out, "facts": rows}, indent=1))
         return
     for row in rows:
         verdict = "known" if row["known"] else f"not known: {row['reason']}"
         figures = f"clean {row['clean']:.4f}, corrupted {row['corrupted']:.4f}"
-        print(f"{row['prompt']!r} -> {row['target']!r}: {figures}; {verdict}")
-    print(f"{sum(row['known'] for row in rows)} of {len(rows)} facts known; written to {out}")
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar of facts on a terminal; elsewhere a line every ten seconds, with the time left."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-
-    with Bars(console=Console(stderr=True)) as bars:
-        task = bars.add_task("facts", total=None)
-        yield lambda done, total, note="", _="": bars.update(task, completed=done, total=total)
-
-
-def _lines() -> Progress:
-    often, pace = Every(10.0), Pace()
-
-    def tell(done: float, total: float | None, /, note: str = "", task: str = "") -> None:
-        left = pace.left(done, total)
-        if often.due():
-            print(f"{done:.0f} of {total:.0f} facts, {in_words(left)}", file=sys.stderr)
-
-    return tell
+        typer.echo(f"{row['prompt']!r} -> {row['target']!r}: {figures}; {verdict}")
+    typer.echo(f"{sum(row['known'] for row in rows)} of {len(rows)} facts known; written to {out}")

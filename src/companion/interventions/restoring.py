@@ -9,7 +9,6 @@ of neighbouring layers share a batch, which each of them enters where its state 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,8 +20,7 @@ from torch import Tensor
 from companion.errors import InputError
 from companion.interventions.encoding import Encoded
 from companion.interventions.facts import Fact
-from companion.interventions.passage import Passage, edited, forward, record, resume
-from companion.models import Model
+from companion.models import Model, Stream, capture, patched, started_at
 
 _SCORES = 2**25
 """Numbers of logits held at once: 128 MB in float32, so that a large vocabulary fits."""
@@ -94,26 +92,11 @@ def embedding_std(model: Model) -> float:
         return float(embedding.weight.float().std() * scale)
 
 
-def middle_runs(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Callable[[], int]:
-    """Some runs of one fact with a state about the middle layer restored, to be timed.
-
-    Each call makes them anew and gives how many they were.
-    """
-    run = _Runs.of(model, fact, item, spec, spec.noise * embedding_std(model))
-    places = spec.places(item, model.ell)
-    some = places[len(places) // 2 :][: min(run.at_once, 32)]
-
-    def again() -> int:
-        return len(run.restored(some))
-
-    return again
-
-
 def trace_one(model: Model, fact: Fact, item: Encoded, spec: Tracing, std: float) -> xr.Dataset:
     """Trace one fact; a data set as of `trace`, with one prompt."""
     run = _Runs.of(model, fact, item, spec, spec.noise * std)
-    low, high = _probability(run.corrupted.logits, item), _probability(run.clean.logits, item)[0]
-    rank = _rank(run.clean.logits[0], item)
+    given, lost = run.scores(run.clean), run.scores(run.corrupted)
+    low, high, rank = _probability(lost, item), _probability(given, item)[0], _rank(given[0], item)
     reason = _why_unknown(high, low, rank, spec)
     grid = np.repeat(low[:, None, None], model.ell + 1, 1).repeat(len(item.prompt), 2)
     places = spec.places(item, model.ell)
@@ -134,16 +117,16 @@ class _Runs:
     item: Encoded
     spec: Tracing
     ids: Tensor
-    clean: Passage
-    corrupted: Passage
+    clean: Stream
+    corrupted: Stream
 
     @classmethod
     @torch.inference_mode()
     def of(cls, model: Model, fact: Fact, item: Encoded, spec: Tracing, std: float) -> _Runs:
         ids = torch.tensor([item.ids], device=model.device)
         noise = _noise(model, fact, item, spec) * std
-        clean = record(model, ids, len(item.target))
-        corrupted = record(model, ids.expand(spec.draws, -1), len(item.target), noise)
+        clean = capture(model, ids)
+        corrupted = capture(model, ids.expand(spec.draws, -1), noise=noise)
         return cls(model, item, spec, ids, clean, corrupted)
 
     @property
@@ -164,16 +147,21 @@ class _Runs:
         def put_right(h: Tensor, at: int) -> Tensor:
             enter, here = begin == at, (begin <= at) & (at < end)
             h = h.clone()
-            h[enter] = self.corrupted.states[at][draw[enter]]
-            h[here, token[here]] = self.clean.states[at][0, token[here]]
+            h[enter] = self.corrupted.h[at][draw[enter]]
+            h[here, token[here]] = self.clean.h[at][0, token[here]]
             return h
 
         first, stop = int(begin.min()), int(end.max())
-        start = put_right(self.corrupted.states[first][draw], first)
+        start = put_right(self.corrupted.h[first][draw], first)
         later = {at: partial(put_right, at=at) for at in range(first + 1, stop)}
         rows = self.ids.expand(len(places), -1)
-        with resume(self.model, first, start, self.corrupted), edited(self.model, later):
-            return _probability(forward(self.model, rows, len(self.item.target)), self.item)
+        with started_at(self.model, first, start, self.corrupted), patched(self.model, later):
+            return _probability(self.model.logits(rows, len(self.item.target)), self.item)
+
+    @torch.inference_mode()
+    def scores(self, run: Stream) -> Tensor:
+        """Logits (B, target token, V) of one of the two runs."""
+        return self.model.readout(run.h[-1][:, -len(self.item.target) :])
 
 
 def _noise(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Tensor:

@@ -8,9 +8,8 @@ and a plain statement where the model does not know the fact in the first place.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,11 @@ from companion.interventions.facts import Fact, load_facts
 from companion.interventions.restoring import (
     Tracing,
     embedding_std,
-    middle_runs,
     trace_one,
 )
-from companion.models import Model, load_model
+from companion.models import Model, as_model, measure
 from companion.provenance import provenance
 from companion.runs import Output, Progress, silent
-from companion.runtime import Runtime
 
 
 def trace(
@@ -85,7 +82,8 @@ def trace(
     Paper, section on causal tracing (figure 6); method of Meng et al. 2022.
     """
     spec = spec or Tracing()
-    model = _model(model, tokenizer)
+    model = as_model(model)
+    model = replace(model, tokenizer=tokenizer) if tokenizer is not None else model
     facts = load_facts(facts) if isinstance(facts, str | Path) else list(facts)
     encoded = [encode(fact, model.tokenizer) for fact in facts]
     std = embedding_std(model)
@@ -103,15 +101,6 @@ def trace(
     return result
 
 
-def _model(model: Model | str | Any, tokenizer: Any) -> Model:
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, str):
-        return load_model(model, Runtime.choose())
-    device, dtype = model.device, str(model.dtype).removeprefix("torch.")
-    return Model.of(model, Runtime.choose(str(device), dtype), tokenizer)
-
-
 def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
     blank = {"token_text": "", "role": ""}
     result = xr.concat(parts, "prompt", join="outer", fill_value=blank)
@@ -119,32 +108,19 @@ def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
     return result
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What tracing will cost: restored `runs` at most, and `seconds` on this machine."""
+def estimate_trace(model: Model, facts: Sequence[Fact], spec: Tracing) -> float:
+    """Seconds that `trace` will take on this machine, from a measurement of about a second.
 
-    runs: int
-    seconds: float
-
-
-def estimate(model: Model, facts: Sequence[Fact], spec: Tracing, *, measured: float = 1.0) -> Cost:
-    """Cost of `trace`, from the restored runs of a typical fact, timed for `measured` seconds.
-
-    Restored at the middle layer, which takes half of the blocks, as all layers do on average. An
-    upper bound where `spec.known_only` is set: which facts are known is not asked.
+    An upper bound where `spec.known_only` is set: which facts are known is not asked.
     """
     encoded = [encode(fact, model.tokenizer) for fact in facts]
-    order = sorted(range(len(facts)), key=lambda number: len(encoded[number].ids))
-    typical = order[len(order) // 2]
-    again = middle_runs(model, facts[typical], encoded[typical], spec)
-    again()  # the first run of a model is slow
-    done, began = 0, time.perf_counter()
-    while not done or time.perf_counter() - began < measured:
-        done += again() * len(encoded[typical].ids)
-    rate = (time.perf_counter() - began) / done
-    runs = [len(spec.places(item, model.ell)) for item in encoded]
-    tokens = sum(count * len(one.ids) for count, one in zip(runs, encoded, strict=True))
-    return Cost(sum(runs), rate * tokens)
+    blocks = readouts = 0
+    for item in encoded:
+        layers = spec.places(item, model.ell)[:, 0]
+        blocks += len(item.ids) * int((model.ell - layers).sum())
+        readouts += len(item.target) * len(layers)
+    length = sorted(len(item.ids) for item in encoded)[len(encoded) // 2]
+    return measure(model, length).seconds(blocks, readouts)
 
 
 def _identity(model: Model, facts: list[Fact], spec: Tracing) -> dict[str, Any]:
