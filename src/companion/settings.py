@@ -53,7 +53,8 @@ def one_of(names: Iterable[str]) -> AfterValidator:
 
 Whole = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Distinct = Annotated[tuple[Item, ...], Field(min_length=1), AfterValidator(_distinct)]
+Distinct = Annotated[tuple[Item, ...], AfterValidator(_distinct)]
+Values = Annotated[Distinct[Item], Field(min_length=1)]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(Field,))

@@ -5,26 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from companion.chapters import Execution, ParallelExecution
 from companion.cli.options import Json, pairs
 from companion.cli.progress import shown
+from companion.cli.settings import expanded
 from companion.errors import InputError
 from companion.runs import locked
 
 Profile = Annotated[str, typer.Option(help="quick, or full: larger, wants a GPU and the Hub.")]
-Timeout = Annotated[float, typer.Option(min=1, help="Seconds that one chapter may take.")]
-Force = Annotated[bool, typer.Option("--force", help="Run also what is still good.")]
 FAILED = 1
 
 
 def register(app: typer.Typer) -> None:
     """Attach this module's commands."""
     for command in (doctor, chapters, run, build, serve):
-        app.command()(command)
+        app.command()(expanded(command))
 
 
 def doctor(as_json: Json = False) -> None:
@@ -59,13 +60,12 @@ def chapters(as_json: Json = False) -> None:
 
 def run(
     chapter: Annotated[str, typer.Argument(help="Name of a chapter, see `companion chapters`.")],
+    how: Execution,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Set a parameter.")
     ] = None,
     profile: Profile = "quick",
     out: Annotated[Path | None, typer.Option(help="Where the executed notebook goes.")] = None,
-    timeout: Timeout = 3600,
-    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Execute one chapter, with other parameters if you like."""
@@ -78,7 +78,7 @@ def run(
     output, partial = folder / one.path.name, folder / "partial" / one.path.name
     due = job(one, given, environment_hash(book), output, partial)
     with _failures(), locked(partial.with_suffix(".lock")), shown("s") as progress:
-        execute([due], timeout=timeout, force=force, progress=progress)
+        execute([due], progress=progress, **asdict(how))
         found = record_results(output, (folder if out else book.results) / f"{one.name}.json")
     if as_json:
         _print_json(found | {"notebook": str(output)})
@@ -89,15 +89,13 @@ def run(
 
 
 def build(
+    how: ParallelExecution,
     profile: Profile = "quick",
-    jobs: Annotated[int, typer.Option(min=0, help="Chapters at a time; 0: one a core.")] = 0,
     only: Annotated[
         list[str] | None, typer.Option(metavar="CHAPTER", help="Execute these chapters alone.")
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
     execute_only: Annotated[bool, typer.Option("--execute-only", help="No pages.")] = False,
-    timeout: Timeout = 3600,
-    force: Force = False,
 ) -> None:
     """Execute what has changed, then build the book in `_build/html`."""
     from companion import chapters as room
@@ -109,7 +107,7 @@ def build(
     chosen = [room.find(book, name) for name in [*(only or []), *(more or [])]] or all_chapters
     due = room.stage_jobs(book, chosen, profile)
     with _failures(), locked(book.build / ".lock"), shown("s") as progress:
-        room.execute(due, processes=jobs, timeout=timeout, force=force, progress=progress)
+        room.execute(due, progress=progress, **asdict(how))
         _no_gaps(book, all_chapters)
         counts = room.collect_results(book, all_chapters)
         found = [f"{count} {verdict}" for verdict, count in counts.items() if count]
