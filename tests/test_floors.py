@@ -1,4 +1,4 @@
-"""The house: every room imports only from the floors below its own, and starts light."""
+"""The house: floors, no circles, folders of one look, a docstring everywhere, a light start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,16 @@ import pytest
 import companion
 
 FLOORS = {
-    0: {"errors", "files", "runtime", "provenance", "geometry", "statistics", "runs"},
+    0: {
+        "errors",
+        "files",
+        "runtime",
+        "provenance",
+        "settings",
+        "geometry",
+        "statistics",
+        "runs",
+    },
     1: {"corpus", "models", "tables"},
     2: {"probing", "interventions", "scaling", "toy", "ladder"},
     3: {"evidence"},
@@ -22,13 +32,18 @@ FLOORS = {
     6: {"cli"},
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-FOUNDATION = {"errors", "files", "runtime", "provenance"}  # the ground that floor 0 stands on
+# The ground that floor 0 stands on.
+FOUNDATION = {"errors", "files", "runtime", "provenance", "settings"}
 HOME = Path(companion.__file__).parent
 HEAVY = {"torch", "transformers", "matplotlib", "seaborn", "scipy", "pandas", "xarray", "numpy"}
 ROOMS = sorted(
     {path.relative_to(HOME).parts[0].removesuffix(".py") for path in HOME.glob("*/*.py")}
     | {path.stem for path in HOME.glob("*.py")} - {"__init__"}
 )
+
+
+MOST_MODULES = 11
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
@@ -39,6 +54,17 @@ def _imports(tree: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"relative import of {node.module}"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _at_run_time(tree: ast.Module) -> ast.Module:
+    """Without what only a type checker imports."""
+    body = [n for n in tree.body if not (isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n))]
+    return ast.Module(body, [])
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(HOME.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
 
 
 def _files(room: str) -> list[Path]:
@@ -61,17 +87,53 @@ def test_a_room_imports_only_from_lower_floors(room):
     assert above - FOUNDATION == set()
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_modules_of_a_room_do_not_import_one_another_in_a_circle(room):
+    trees = {_module(path): ast.parse(path.read_text("utf-8")) for path in _files(room)}
+
+    def home_of(name: str) -> str:
+        while name and name not in trees:
+            name = name.rpartition(".")[0]
+        return name
+
+    used = {
+        name: {home_of(one) for one in _imports(_at_run_time(tree))} - {"", name}
+        for name, tree in trees.items()
+    }
+    try:
+        TopologicalSorter(used).prepare()
+    except CycleError as circle:
+        pytest.fail(" -> ".join(circle.args[1]), pytrace=False)
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in HOME.rglob("*/*.py")} - {HOME}), ids=_module
+)
+def test_a_folder_is_taken_in_at_one_look(folder):
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    rooms = {path.parent.name for path in folder.glob("*/*.py")}
+    assert len(modules | rooms) <= MOST_MODULES
+
+
 @pytest.mark.parametrize("path", sorted(HOME.rglob("*.py")), ids=lambda p: str(p.relative_to(HOME)))
-def test_modules_and_functions_stay_small(path):
+def test_modules_and_functions_are_small_and_say_what_they_are(path):
     text = path.read_text("utf-8")
     assert text.count("\n") <= 320
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    sizes = {
-        node.name: _body_lines(node)
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, functions)
-    }
+    tree = ast.parse(text)
+    functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
+    sizes = {node.name: _body_lines(node) for node in functions}
     assert {name: size for name, size in sizes.items() if size > 40} == {}
+    assert [name for name, node in _public(tree) if not ast.get_docstring(node)] == []
+
+
+def _public(tree: ast.Module | ast.ClassDef, within: str = "") -> Iterator[tuple[str, ast.AST]]:
+    """Public functions, classes, methods; `forward` is torch's, and means what it means there."""
+    for node in tree.body:
+        if isinstance(node, FUNCTIONS) and node.name[0] != "_" and node.name != "forward":
+            yield within + node.name, node
+        elif isinstance(node, ast.ClassDef) and node.name[0] != "_":
+            yield within + node.name, node
+            yield from _public(node, f"{within}{node.name}.")
 
 
 def _body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

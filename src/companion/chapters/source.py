@@ -49,22 +49,27 @@ class Book:
 
     @property
     def sources(self) -> Path:
+        """Chapters, pages, profiles and stored results."""
         return self.root / "book"
 
     @property
     def build(self) -> Path:
+        """Everything that is made."""
         return self.root / "_build"
 
     @property
     def stage(self) -> Path:
+        """What Sphinx reads: pages beside executed notebooks."""
         return self.build / "stage"
 
     @property
     def results(self) -> Path:
+        """What each chapter found, and the ledger of claims."""
         return self.build / "results"
 
     @property
     def html(self) -> Path:
+        """The built pages."""
         return self.build / "html"
 
     @property
@@ -99,10 +104,12 @@ class Chapter:
 
     @property
     def name(self) -> str:
+        """The name of its file, by which commands know it."""
         return self.path.stem
 
     @cached_property
     def notebook(self) -> dict[str, Any]:
+        """The source as JSON has it."""
         try:
             return json.loads(self.path.read_text("utf-8"))
         except (OSError, json.JSONDecodeError) as broken:
@@ -110,6 +117,7 @@ class Chapter:
 
     @property
     def title(self) -> str:
+        """Its first heading."""
         for cell in self.notebook["cells"]:
             for line in source(cell).splitlines():
                 if cell["cell_type"] == "markdown" and line.startswith("# "):
@@ -128,6 +136,7 @@ class Chapter:
 
     @property
     def cells(self) -> int:
+        """How many code cells it has."""
         return sum(cell["cell_type"] == "code" for cell in self.notebook["cells"])
 
     @cached_property
