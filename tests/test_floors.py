@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -12,48 +13,16 @@ from pathlib import Path
 import pytest
 
 import companion
+from companion.rooms import FLOORS, FOUNDATION, HOME, imports, modules, picture, uses
 
-FLOORS = {
-    0: {
-        "errors",
-        "files",
-        "runtime",
-        "provenance",
-        "settings",
-        "geometry",
-        "statistics",
-        "runs",
-    },
-    1: {"corpus", "models", "tables"},
-    2: {"probing", "interventions", "scaling", "toy", "ladder"},
-    3: {"evidence"},
-    4: {"plotting"},
-    5: {"chapters"},
-    6: {"cli"},
-}
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-# The ground that floor 0 stands on.
-FOUNDATION = {"errors", "files", "runtime", "provenance", "settings"}
-HOME = Path(companion.__file__).parent
 HEAVY = {"torch", "transformers", "matplotlib", "seaborn", "scipy", "pandas", "xarray", "numpy"}
 ROOMS = sorted(
     {path.relative_to(HOME).parts[0].removesuffix(".py") for path in HOME.glob("*/*.py")}
     | {path.stem for path in HOME.glob("*.py")} - {"__init__"}
 )
-
-
 MOST_MODULES = 11
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-def _imports(tree: ast.AST) -> Iterator[str]:
-    """Full names of everything imported, at module level or inside a function."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"relative import of {node.module}"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _at_run_time(tree: ast.Module) -> ast.Module:
@@ -67,29 +36,34 @@ def _module(path: Path) -> str:
     return ".".join(parts).removesuffix(".__init__")
 
 
-def _files(room: str) -> list[Path]:
-    return (
-        [HOME / f"{room}.py"] if (HOME / f"{room}.py").exists() else [*(HOME / room).rglob("*.py")]
-    )
-
-
-def _rooms_used(path: Path) -> set[str]:
-    names = _imports(ast.parse(path.read_text("utf-8")))
-    parts = [name.split(".") for name in names if name.startswith("companion.")]
-    return {part[1] for part in parts} & set(FLOOR_OF)
-
-
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_from_lower_floors(room):
     assert room in FLOOR_OF, f"{room} has no floor"
-    used = set().union(*map(_rooms_used, _files(room))) - {room}
-    above = {other for other in used if FLOOR_OF[other] >= FLOOR_OF[room]}
-    assert above - FOUNDATION == set()
+    above = {other for other in uses(room) if FLOOR_OF[other] >= FLOOR_OF[room]}
+    assert above - set(FOUNDATION) == set()
+    for path in modules(room):
+        relative = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if _is_relative(n)]
+        assert relative == [], path
+
+
+def _is_relative(node: ast.AST) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.level > 0
+
+
+def test_the_picture_shows_every_room_on_its_floor():
+    space = {"svg": "http://www.w3.org/2000/svg"}
+    drawn = ElementTree.fromstring(picture())
+    boxes = {box.findtext("svg:text", "", space): box for box in drawn.iterfind("svg:g", space)}
+    height = {room: float(box.find("svg:rect", space).get("y")) for room, box in boxes.items()}
+    assert sorted(height) == ROOMS
+    pairs = [(low, high) for low in ROOMS for high in ROOMS if FLOOR_OF[low] < FLOOR_OF[high]]
+    assert [(low, high) for low, high in pairs if height[low] <= height[high]] == []
+    assert "Imports chapters, " in boxes["cli"].findtext("svg:title", "", space)
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_modules_of_a_room_do_not_import_one_another_in_a_circle(room):
-    trees = {_module(path): ast.parse(path.read_text("utf-8")) for path in _files(room)}
+    trees = {_module(path): ast.parse(path.read_text("utf-8")) for path in modules(room)}
 
     def home_of(name: str) -> str:
         while name and name not in trees:
@@ -97,7 +71,7 @@ def test_modules_of_a_room_do_not_import_one_another_in_a_circle(room):
         return name
 
     used = {
-        name: {home_of(one) for one in _imports(_at_run_time(tree))} - {"", name}
+        name: {home_of(one) for one in imports(_at_run_time(tree))} - {"", name}
         for name, tree in trees.items()
     }
     try:
