@@ -1,4 +1,4 @@
-"""`companion ladder`: a grid from YAML to a table and shipped models, and refusals in a line."""
+"""`companion ladder`: a grid from YAML to a table and exported models, and refusals in a line."""
 
 import pandas as pd
 import pytest
@@ -21,7 +21,7 @@ def companion(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def test_a_grid_is_trained_and_shipped(grid_file, tmp_path):
+def test_a_grid_is_trained_and_exported(grid_file, tmp_path):
     options = ("--dtype", "float32", "--device", "cpu")
     done = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
     assert done.exit_code == 0, done.output
@@ -31,8 +31,12 @@ def test_a_grid_is_trained_and_shipped(grid_file, tmp_path):
     again = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
     assert again.exit_code == 2
     assert again.stderr.endswith("holds this grid already: add --resume to continue it\n")
-    sent = companion("ladder", "ship", tmp_path / "trained", "--out", tmp_path / "o", "--width", 32)
-    assert sent.output.split() == ["ladder.csv", "ladder.json", "ladder/m32-ell1"]
+    options = (tmp_path / "trained", "--out", tmp_path / "o", "--width", 32)
+    done = companion("ladder", "export", *options)
+    assert done.output.split() == ["ladder.csv", "ladder.json", "ladder/m32-ell1"]
+    old = companion("ladder", "ship", *options)
+    assert old.stdout == done.stdout
+    assert old.stderr == "warning: `companion ladder ship` is called `companion ladder export`\n"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import typer
 
 from companion.cli.group import Group
 
-COMMANDS = ("book", "probing", "scaling", "toy", "trace", "dynamics", "ladder")
+COMMANDS = ("book", "models", "probing", "scaling", "toy", "trace", "dynamics", "ladder")
 
 app = typer.Typer(
     name="companion",

@@ -30,13 +30,13 @@ def dynamics(
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
 ) -> None:
     """Follow rotations, update correlations and losses through the training of MODELS."""
-    from companion.probing import dynamics as training
+    from companion.probing.training.track import track_checkpoints
 
     runtime = Runtime.choose(device, dtype, seed)
     options = {"corpus": corpus, "tokens": tokens, "block_length": block_length}
     options |= {"batch_size": batch_size}
     with shown("checkpoints") as progress:
-        followed = training.follow(
+        tracked = track_checkpoints(
             models,
             revisions,
             runtime,
@@ -45,5 +45,5 @@ def dynamics(
             progress=lambda name, done, total: progress(done, total, note=name),
             **options,
         )
-    typer.echo(followed.attrs["alarm"])
+    typer.echo(tracked.attrs["alarm"])
     typer.echo(f"written to {out}")

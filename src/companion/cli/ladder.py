@@ -1,10 +1,11 @@
-"""`companion ladder train | ship`."""
+"""`companion ladder train | export`."""
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,13 +38,13 @@ def train(
 ) -> None:
     """Train every model of GRID and write OUT/table.csv."""
     from companion.ladder import grid as grids
-    from companion.ladder import suite
+    from companion.ladder import runner
     from companion.runtime import Runtime
 
     specification = grids.read_grid(grid)
     runtime = Runtime.choose(device, dtype)
     with shown("steps") as progress:
-        table = suite.train(
+        table = runner.train(
             specification,
             out,
             runtime,
@@ -56,18 +57,25 @@ def train(
 
 
 @ladder.command()
-def ship(
+def export(
     trained: Annotated[list[Path], typer.Argument(help="Folders of finished `ladder train`.")],
     out: Annotated[Path, typer.Option(help="Where the models and the table go.")],
-    width: Annotated[int, typer.Option(help="Width m of the models to ship.")] = 128,
-    series: Annotated[int | None, typer.Option(help="Width m whose kept steps to ship.")] = None,
+    width: Annotated[int, typer.Option(help="Width m of the models to export.")] = 128,
+    series: Annotated[int | None, typer.Option(help="Width m whose kept steps to export.")] = None,
     sweep: Annotated[list[Path] | None, typer.Option(help="Folder of a finished sweep.")] = None,
 ) -> None:
     """Copy the first grid's models with their cards, and the tables of all grids."""
-    from companion.ladder.ship import ship as copy
+    from companion.ladder import export as exports
 
-    for name in copy(trained, out, width, series, sweep or ()):
+    for name in exports.export(trained, out, width, series, sweep or ()):
         typer.echo(name)
+
+
+@ladder.command("ship", hidden=True)
+@functools.wraps(export)
+def ship(**options: Any) -> None:
+    typer.echo("warning: `companion ladder ship` is called `companion ladder export`", err=True)
+    export(**options)
 
 
 class _Reporter:

@@ -70,13 +70,13 @@ def plan(
     import numpy as np
 
     from companion import scaling
-    from companion.scaling import planner
+    from companion.scaling import planning
 
-    budget = planner.Budget(flops, tokens, parameters, latency)
+    budget = planning.Budget(flops, tokens, parameters, latency)
     result = _fitted(table, law, drop_highest, huber, column)
     generator = np.random.default_rng([seed, 0])
     refits = scaling.bootstrap(result, generator, draws=draws, by_shape=True)
-    found = planner.plan(result, refits, budget).to_dict()
+    found = planning.plan(result, refits, budget).to_dict()
     typer.echo(json.dumps(found, indent=2) if as_json else _planned(found))
     if not result.converged:
         raise typer.Exit(1)

@@ -75,7 +75,8 @@ def _compare(
     import shutil
 
     from companion.errors import InputError
-    from companion.toy import comparison, experiment, report
+    from companion.evidence import toy, toy_tables
+    from companion.toy import comparison, experiment
 
     parts = out.with_name(out.name + ".parts")
     if parts.exists() and not resume:
@@ -88,8 +89,8 @@ def _compare(
     experiment.save(result, out)
     shutil.rmtree(parts)
     if as_json:
-        return json.dumps(comparison.variants_claim(result).to_dict(), indent=2)
-    return report.variants_table(result).to_string()
+        return json.dumps(toy.variants_claim(result).to_dict(), indent=2)
+    return toy_tables.variants_table(result).to_string()
 
 
 def _numbers(words: str) -> list[float]:
@@ -140,12 +141,13 @@ def _reported(progress: Progress) -> Callable[[Any], None]:
 def _figures(result, as_json: bool) -> str:
     import json
 
-    from companion.toy import report
+    from companion.evidence import toy_tables
+    from companion.toy import analysis
 
     each = result["diverged"].sum(["teacher", "temperature", "seed"])
     diverged = {int(ell): int(n) for ell, n in zip(each["depth"], each, strict=True) if n}
     if as_json:
-        return json.dumps({"exponents": report.records(result), "diverged": diverged}, indent=2)
-    lines = [report.table(result).to_string()]
+        return json.dumps({"exponents": analysis.records(result), "diverged": diverged}, indent=2)
+    lines = [toy_tables.table(result).to_string()]
     lines += [f"depth {ell}: {n} students diverged" for ell, n in diverged.items()]
     return "\n".join(lines)
