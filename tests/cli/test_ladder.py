@@ -6,7 +6,7 @@ import yaml
 from typer.testing import CliRunner
 
 from companion.cli import app
-from companion.cli.ladder import _Reporter
+from companion.cli.commands.ladder import _Reporter
 from companion.runs import silent
 
 
@@ -53,7 +53,7 @@ def test_impossible_grids_end_with_2(tiny_grid, grid_file, tmp_path, change, sen
 
 def test_the_fraction_is_that_of_all_running_models(monkeypatch):
     clock = iter([0.0, 1.0, 2.0, 100.0])
-    monkeypatch.setattr("companion.cli.ladder.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("companion.cli.commands.ladder.time.monotonic", lambda: next(clock))
     reporter = _Reporter(100.0, silent)
     fractions = [
         reporter._fraction(name, flops)

@@ -1,7 +1,8 @@
 """The `companion` command: a thin shell over the rooms.
 
-Floor 6. Each module of this package registers its own commands; heavy imports wait until a
-command runs, so that `companion --help` is quick.
+Floor 6. `commands` has them, a module each; `settings` makes options of settings, `progress` shows
+how far a run is, `group` ends a command in one sentence. Heavy imports wait until a command runs,
+so that `companion --help` is quick.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ app = typer.Typer(
 
 
 for _name in COMMANDS:
-    import_module(f"companion.cli.{_name}").register(app)
+    import_module(f"companion.cli.commands.{_name}").register(app)
 
 
 def main() -> None:

@@ -44,7 +44,8 @@ class Group(TyperGroup):
         now = FORMERLY.get(cmd_name)
         if known is not None or now is None:
             return known
-        typer.echo(f"note: `{cmd_name}` is now `{now}`", err=True)
+        path = ctx.command_path
+        typer.echo(f"warning: `{path} {cmd_name}` is called `{path} {now}`", err=True)
         return super().get_command(ctx, now)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from companion.cli.group import Group
 from companion.cli.options import Device
 from companion.cli.progress import shown
 from companion.runs import Progress
 
-ladder = typer.Typer(help="Train small language models on a grid of width, depth and data.")
+ladder = typer.Typer(
+    cls=Group, help="Train small language models on a grid of width, depth and data."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -69,13 +71,6 @@ def export(
 
     for name in exports.export(trained, out, width, series, sweep or ()):
         typer.echo(name)
-
-
-@ladder.command("ship", hidden=True)
-@functools.wraps(export)
-def ship(**options: Any) -> None:
-    typer.echo("warning: `companion ladder ship` is called `companion ladder export`", err=True)
-    export(**options)
 
 
 class _Reporter:
