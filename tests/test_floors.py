@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import companion
+from companion.files import checkout
 from companion.rooms import FLOORS, FOUNDATION, HOME, imports, modules, picture, uses
 
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -22,6 +24,7 @@ ROOMS = sorted(
     | {path.stem for path in HOME.glob("*.py")} - {"__init__"}
 )
 MOST_MODULES = 11
+PLACES = ("", "src/companion")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -114,6 +117,14 @@ def _body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of code below the signature; a docstring explains, and does not count."""
     code = node.body[1:] if ast.get_docstring(node) else node.body
     return (node.end_lineno or 0) - code[0].lineno + 1 if code else 0
+
+
+def test_contributing_names_files_that_are_there():
+    root = checkout()
+    assert root is not None
+    named = re.findall(r"`([\w/]+\.(?:py|yaml))`", (root / "CONTRIBUTING.md").read_text("utf-8"))
+    assert len(named) > 10
+    assert [one for one in named if not any((root / at / one).exists() for at in PLACES)] == []
 
 
 def test_importing_the_package_loads_nothing_heavy():
