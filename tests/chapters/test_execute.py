@@ -82,7 +82,7 @@ def test_the_record_holds_parameters_claims_and_provenance(tiny_book, write_chap
     [
         ("raise ValueError('no such layer')", r"cell \[3\] raised ValueError: no such layer"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "its kernel died"),
-        ("import time\ntime.sleep(60)", "not done after 6 s"),
+        ("import time\ntime.sleep(60)", "not done after 20 s"),
     ],
     ids=["failing cell", "dead kernel", "timeout"],
 )
@@ -92,7 +92,7 @@ def test_a_broken_chapter_is_kept_apart_and_the_others_finish(
     write_chapter("bad", cell)
     write_chapter("good")
     with pytest.raises(ChapterError, match=reason):
-        _run(tiny_book, timeout=6)
+        _run(tiny_book, timeout=20)
     assert tiny_book.staged("good").exists()
     assert not tiny_book.staged("bad").exists()
     assert nbformat.read(tiny_book.partial / "bad.ipynb", 4).cells

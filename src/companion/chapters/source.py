@@ -92,8 +92,8 @@ class Book:
         if name not in PROFILES:
             raise InputError(f"no profile {name!r}: use {' or '.join(PROFILES)}")
         path = self.sources / "profiles" / f"{name}.yaml"
-        found = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.exists() else {}
-        return {find(self, chapter).name: values or {} for chapter, values in found.items()}
+        listed = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.exists() else {}
+        return {find(self, chapter).name: values or {} for chapter, values in listed.items()}
 
 
 @dataclass(frozen=True)
@@ -160,11 +160,11 @@ def source(cell: dict[str, Any]) -> str:
 
 def discover(book: Book) -> tuple[Chapter, ...]:
     """All chapters of the book in the order of its table of contents, then any others."""
-    listed = _in_contents(book.root / "_toc.yml")
-    found = [path for path in book.sources.glob("*.ipynb") if not path.name.startswith(".")]
-    order = {name: place for place, name in enumerate(listed)}
-    found.sort(key=lambda path: (order.get(f"book/{path.stem}", len(order)), path.stem))
-    return tuple(Chapter(path) for path in found)
+    contents = _in_contents(book.root / "_toc.yml")
+    paths = [path for path in book.sources.glob("*.ipynb") if not path.name.startswith(".")]
+    order = {name: place for place, name in enumerate(contents)}
+    paths.sort(key=lambda path: (order.get(f"book/{path.stem}", len(order)), path.stem))
+    return tuple(Chapter(path) for path in paths)
 
 
 def find(book: Book, name: str) -> Chapter:

@@ -32,14 +32,14 @@ def doctor(as_json: Json = False) -> None:
     """Say on what this machine would run, where it would look, and what it can reach."""
     from companion.chapters.doctor import examine
 
-    found = examine()
+    facts = examine()
     if as_json:
-        _print_json(found)
+        _print_json(facts)
     else:
-        width = max(map(len, found))
-        for name, value in found.items():
+        width = max(map(len, facts))
+        for name, value in facts.items():
             typer.echo(f"{name:<{width}}  {value}")
-    if found["kernel"].startswith("missing"):
+    if facts["kernel"].startswith("missing"):
         raise typer.Exit(FAILED)
 
 
@@ -47,11 +47,11 @@ def chapters(as_json: Json = False) -> None:
     """List the chapters with their parameters, types, defaults, help and minutes."""
     from companion.chapters import Book, discover
 
-    found = discover(Book.here())
+    listed = discover(Book.here())
     if as_json:
-        _print_json([_described(chapter) for chapter in found])
+        _print_json([_described(chapter) for chapter in listed])
         return
-    for chapter in found:
+    for chapter in listed:
         typer.echo(f"{chapter.name}: {chapter.title} ({chapter.minutes:g} min)")
         for one in chapter.parameters:
             limits = f" ({one.limits})" if one.limits else ""
@@ -79,12 +79,12 @@ def run(
     due = job(one, given, environment_hash(book), output, partial)
     with _failures(), locked(partial.with_suffix(".lock")), shown("s") as progress:
         execute([due], progress=progress, **asdict(how))
-        found = record_results(output, (folder if out else book.results) / f"{one.name}.json")
+        results = record_results(output, (folder if out else book.results) / f"{one.name}.json")
     if as_json:
-        _print_json(found | {"notebook": str(output)})
+        _print_json(results | {"notebook": str(output)})
         return
     typer.echo(f"executed notebook: {output}")
-    for claim in found["claims"]:
+    for claim in results["claims"]:
         typer.echo(f"[{claim['verdict']}] {claim['statement']}")
 
 
@@ -110,8 +110,8 @@ def build(
         room.execute(due, progress=progress, **asdict(how))
         _no_gaps(book, all_chapters)
         counts = room.collect_results(book, all_chapters)
-        found = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-        typer.echo(f"claims: {', '.join(found) or 'none'}")
+        verdicts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+        typer.echo(f"claims: {', '.join(verdicts) or 'none'}")
         if not execute_only:
             built = room.build(book, all_chapters)
             typer.echo(f"{'built' if built else 'up to date'}: {book.html / 'index.html'}")

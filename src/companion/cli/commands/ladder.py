@@ -1,4 +1,4 @@
-"""`companion ladder train | export`."""
+"""Train small language models on a grid of width, depth and data, and export them."""
 
 from __future__ import annotations
 
