@@ -49,7 +49,11 @@ def plain_weights(plain: reference.Plain) -> dict[str, list[torch.Tensor]]:
     result = {}
     for path, w in plain.student.named_parameters():
         if w.requires_grad:
-            name = f"{plain.ell}.head" if path == "head" else path.removeprefix("blocks.")
+            name = (
+                f"{plain.ell}.head"
+                if path == "head"
+                else path.removeprefix("blocks.").replace(".own.", ".")
+            )
             layer, _, own = name.partition(".")
             tensors = [w.detach(), *averages(plain.adam, w)]
             turned = [t.mT if t.dim() == 2 else t for t in tensors]
