@@ -43,7 +43,7 @@ def test_the_table_joins_several_grids(trained, grid, tmp_path, runtime):
 
 def test_kept_steps_become_revisions_and_sweeps_a_table(grid, tmp_path, runtime, monkeypatch):
     from companion import models
-    from companion.models import load
+    from companion.models.sources import load
 
     kept = dataclasses.replace(grid, depths=(2,), checkpoints=(0, 8))
     swept = dataclasses.replace(grid, depths=(1,), tokens=(2048,), learning_rates=(1e-3, 4e-3))

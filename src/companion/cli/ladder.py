@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from companion.cli.options import Device
+from companion.cli.progress import shown
+from companion.runs import Progress
 
 ladder = typer.Typer(help="Train small language models on a grid of width, depth and data.")
 
@@ -41,7 +43,7 @@ def train(
 
     specification = grids.read_grid(grid)
     runtime = Runtime.choose(device, dtype)
-    with _Reporter(runtime.matmul_peak()) as report:
+    with shown("steps") as progress:
         table = runner.train(
             specification,
             out,
@@ -49,9 +51,9 @@ def train(
             resume=resume,
             compiled=compiled,
             jobs=jobs,
-            progress=report,
+            progress=_Reporter(runtime.matmul_peak(), progress),
         )
-    print(table.to_string(index=False))
+    typer.echo(table.to_string(index=False))
 
 
 @ladder.command()
@@ -66,7 +68,7 @@ def export(
     from companion.ladder import export as exports
 
     for name in exports.export(trained, out, width, series, sweep or ()):
-        print(name)
+        typer.echo(name)
 
 
 @ladder.command("ship", hidden=True)
@@ -77,51 +79,25 @@ def ship(**options: Any) -> None:
 
 
 class _Reporter:
-    """A bar a run on a terminal; elsewhere a line each half minute. Both with speed and losses.
+    """The callback of a training: losses, tokens a second, and the share of the device's peak.
 
     `peak` is the device's rate of large matrix products in flops a second; the fraction is that of
     all runs together.
     """
 
-    def __init__(self, peak: float) -> None:
-        self.peak = peak
+    def __init__(self, peak: float, progress: Progress) -> None:
+        self.peak, self.progress = peak, progress
         self.latest: dict[str, tuple[float, float]] = {}
-        self.tasks: dict[str, Any] = {}
-        self.said = 0.0
-
-    def __enter__(self) -> _Reporter:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.console = Console(stderr=True)
-        columns = ("{task.description}", BarColumn(), "{task.completed}/{task.total}")
-        more = TextColumn("{task.fields[said]}")
-        self.bars = Progress(*columns, more, TimeRemainingColumn(), console=self.console)
-        if self.console.is_terminal:
-            self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
 
     def __call__(
         self, name: str, step: int, steps: int, loss: float, speed: float, flops: float
     ) -> None:
-        said = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {self._fraction(name, flops):.0%} of peak"
-        if not self.console.is_terminal:
-            return self._line(f"{name}: step {step}/{steps}, {said}")
-        if name not in self.tasks:
-            self.tasks[name] = self.bars.add_task(name, total=steps, said=said)
-        self.bars.update(self.tasks[name], completed=step, said=said)
-        return None
+        share = self._fraction(name, flops)
+        note = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {share:.0%} of peak"
+        self.progress(step, steps, note=note, task=name)
 
     def _fraction(self, name: str, flops: float) -> float:
         """Share of the peak that the runs which reported within a minute reach together."""
         now = time.monotonic()
         self.latest[name.split()[0]] = now, flops
         return sum(rate for at, rate in self.latest.values() if now - at < 60) / self.peak
-
-    def _line(self, text: str) -> None:
-        if time.monotonic() - self.said > 30:
-            self.said = time.monotonic()
-            self.console.print(text, highlight=False, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from companion.models.load import LADDER
+from companion.models.sources.load import LADDER
 
 DATA = LADDER.parent
 
