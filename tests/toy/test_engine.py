@@ -129,7 +129,7 @@ def stop_at(step):
 def test_resume_is_bit_identical(spec, exact, tmp_path, monkeypatch):
     monkeypatch.setattr("companion.toy.experiment.SAVE_EVERY", 0.0)
     ticks = iter(range(10**6))
-    monkeypatch.setattr("companion.toy.experiment.time.monotonic", lambda: 2.0 * next(ticks))
+    monkeypatch.setattr("companion.runs.progress.time.monotonic", lambda: 2.0 * next(ticks))
     path = tmp_path / "toy.checkpoint"
     for step in (3, 7):
         with pytest.raises(Stopped):

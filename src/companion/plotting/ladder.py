@@ -60,7 +60,7 @@ def sweep(table: DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes
         One for each branch_scale.
     """
     if axes is None:
-        panels = table["branch_scale"].nunique()
+        panels = len(set(table["branch_scale"]))
         figure = plt.figure(figsize=(4.8 * panels, 3.8))
         axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
     depths = sorted(set(table["ell"]))

@@ -27,8 +27,10 @@ class Mlp(nn.Module):
         self.up.weight.data, self.up.bias.data = W1.T.contiguous(), b1.clone()
         self.down.weight.data = W2.T.contiguous()
 
-    def forward(self, h, scale=1.0):
-        return self.down(F.relu(self.up(scale * F.rms_norm(h, h.shape[-1:]))) ** 2)
+    def forward(self, h, scale=None):
+        normed = F.rms_norm(h, h.shape[-1:])
+        # No multiplication by one: the benchmark's baseline is to be as fast as it can.
+        return self.down(F.relu(self.up(normed if scale is None else scale * normed)) ** 2)
 
 
 class Euler(nn.Module):
