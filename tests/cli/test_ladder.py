@@ -30,7 +30,7 @@ def test_a_grid_is_trained_and_exported(grid_file, tmp_path):
     assert len(pd.read_csv(tmp_path / "trained" / "table.csv")) == 1
     again = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
     assert again.exit_code == 2
-    assert again.stderr.endswith("holds this grid already: add --resume to continue it\n")
+    assert again.stderr.endswith("go on with it (--resume) or start anew (--overwrite)\n")
     options = (tmp_path / "trained", "--out", tmp_path / "o", "--width", 32)
     done = companion("ladder", "export", *options)
     assert done.output.split() == ["ladder.csv", "ladder.json", "ladder/m32-ell1"]
