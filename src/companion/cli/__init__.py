@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from companion.errors import InputError
 
-COMMANDS = ("book", "probing", "scaling", "toy", "trace", "dynamics", "ladder")
+COMMANDS = ("book", "probing", "scaling", "toy", "trace", "ablate", "dynamics", "ladder")
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
