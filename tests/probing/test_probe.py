@@ -16,10 +16,10 @@ import xarray as xr
 from companion import probing
 from companion.corpus import Block
 from companion.models import load_model
-from companion.probing.sweep import checkpoint, memory
 from companion.probing.dataset import to_state
 from companion.probing.lens.readout import Final, reduce_logits
 from companion.probing.settings import Settings
+from companion.probing.sweep import checkpoint, memory
 from companion.runtime import Runtime
 
 FIGURES = [
@@ -287,7 +287,7 @@ def test_paper_compat_shows_what_the_published_choices_do(llama, tokens):
 
 
 def test_memory_that_does_not_suffice_halves_the_batch_with_a_notice(llama, draw, monkeypatch):
-    from companion.probing import sweep
+    from companion.probing.sweep import loop as sweep
 
     tokens = draw(8, 16)
     real = sweep.capture

@@ -27,6 +27,7 @@ def dynamics(
     block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block.")] = 256,
     batch_size: Annotated[int, typer.Option(min=0, help="Blocks at once; 0 fits the memory.")] = 0,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted call.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -36,11 +37,9 @@ def dynamics(
 
     runtime = Runtime.choose(device, dtype, seed)
     options = {"corpus": corpus, "tokens": tokens, "block_length": block_length}
-    options |= {"batch_size": batch_size}
+    options |= {"batch_size": batch_size, "resume": resume, "overwrite": overwrite}
     with _progress() as tell:
-        tracked = track_checkpoints(
-            models, revisions, runtime, out=out, resume=resume, progress=tell, **options
-        )
+        tracked = track_checkpoints(models, revisions, runtime, out=out, progress=tell, **options)
     print(tracked.attrs["alarm"])
     print(f"written to {out}")
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from companion.errors import InputError
-from companion.files import write_netcdf
+from companion.files import read_netcdf, write_netcdf
 from companion.probing.quantities import GEOMETRY, PARTS, Quantity, lens_quantities
 from companion.probing.sweep.state import GROUPS, State, pairs
 from companion.statistics.streaming import STATISTICS
@@ -141,13 +141,7 @@ def open(path: str | Path) -> xr.Dataset:
     InputError
         If the file is missing or no probe file.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"probe file {str(path)!r} does not exist")
-    try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{str(path)!r} is not a readable NetCDF file: {error}") from error
+    dataset = read_netcdf(path)
     if "quantities" not in dataset.attrs:
         raise InputError(f"{str(path)!r} is not a probe file: make one with companion probe")
     return dataset
