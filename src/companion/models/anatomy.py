@@ -8,15 +8,16 @@ scales are the model's own. `probing.certificate` checks all of it on numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from companion.errors import InputError
+from companion.models.hooks import first_tensor, replaced
 from companion.runtime import Runtime
 
 
@@ -41,6 +42,8 @@ class Model:
         The type of the owner's return value.
     device : torch.device
         Where the last block leaves its states, and with it those that are kept.
+    origin : mapping
+        Where the numbers come from: quantisation, checksum, Hub id; empty where the name says it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Model:
     tail: tuple[nn.Module, ...]
     output: type
     device: torch.device
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -128,43 +132,39 @@ class Model:
         """Run everything up to the tail; hooks see the states. tokens: (B, T)."""
         self.net.base_model(input_ids=tokens.to(_entrance(self.net)), use_cache=False)
 
-    def logits(self, tokens: Tensor) -> Tensor:
-        """The model's own logits, (B, T, vocabulary), of tokens (B, T)."""
+    def logits(self, tokens: Tensor, last: int = 0) -> Tensor:
+        """The model's own logits, (B, T, vocabulary), of tokens (B, T).
+
+        `last` asks for those of that many last positions only; 0 for all.
+        """
         tokens = tokens.to(_entrance(self.net))
-        return self.net(input_ids=tokens, use_cache=False).logits.to(self.device)
+        few = {"logits_to_keep": last} if last else {}
+        return self.net(input_ids=tokens, use_cache=False, **few).logits.to(self.device)
 
     def readout(self, z: Tensor) -> Tensor:
         """Logits of states behind the last block: tail, then the model's own head.
 
         Parameters
         ----------
-        z : Tensor, shape (n, m)
+        z : Tensor, shape (..., m)
 
         Returns
         -------
-        Tensor, shape (n, vocabulary)
+        Tensor, shape (..., vocabulary)
             With the model's soft caps and scales, in its dtype.
         """
+        shape, z = z.shape[:-1], z.flatten(0, -2)
         for part in self.tail:
             z = part(z)
         placeholder = torch.zeros((1, len(z)), dtype=torch.int64, device=z.device)
-        with self._owner_returns(z.unsqueeze(0)):
-            return self.net(input_ids=placeholder, use_cache=False).logits[0].to(self.device)
-
-    @contextmanager
-    def _owner_returns(self, z: Tensor) -> Iterator[None]:
+        z = z.unsqueeze(0)
         known = (z,) if self.output is tuple else self.output(last_hidden_state=z)
-        patched = vars(self.owner).get("forward")
-        self.owner.forward = lambda *args, **kwargs: known
-        try:
-            yield
-        finally:
-            del self.owner.forward
-            if patched is not None:
-                self.owner.forward = patched
+        with replaced({self.owner: lambda *_, **__: known}):
+            logits = self.net(input_ids=placeholder, use_cache=False).logits
+        return logits[0].unflatten(0, shape).to(self.device)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """The first sentence of an error's text, or its type where it has none."""
     first, *more = str(error).strip().splitlines() or [type(error).__name__]
     return f"{first} {more[0].strip()}" if first.endswith(":") and more else first
@@ -231,11 +231,6 @@ def _trace(
         for handle in handles:
             handle.remove()
     return tuple(called), outputs[0], devices[0]
-
-
-def first_tensor(output: Any) -> Tensor:
-    """The states in what a module returns: a tensor, or the first of a tuple."""
-    return output if isinstance(output, Tensor) else output[0]
 
 
 def _check_vocabulary(model: Model) -> None:

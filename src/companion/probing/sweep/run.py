@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 from companion.errors import InputError
-from companion.models import Model, find_parts, load_model
+from companion.models import Model, as_model, find_parts
 from companion.probing import dataset as files
 from companion.probing.lens.certificate import certify
 from companion.probing.lens.readout import reduce_logits
@@ -113,16 +113,6 @@ def probe(
     result = files.to_dataset(sweep.state, _attributes(sweep, asked) | about)
     kept.finish(result)
     return result
-
-
-def as_model(model: Model | str | PreTrainedModel, runtime: Runtime | None = None) -> Model:
-    """A model by its name, or one that is in memory, ready to be probed."""
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, str):
-        return load_model(model, runtime or Runtime.choose())
-    dtype = str(model.dtype).removeprefix("torch.")
-    return Model.of(model, runtime or Runtime.choose(str(model.device), dtype))
 
 
 def begin(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from companion.probing.summaries import (
 )
 from companion.probing.training.revisions import alarm_sentence, digest, sketch
 from companion.provenance import provenance
-from companion.runs import Output
+from companion.runs import Output, Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 PROFILES = ("norm", "theta", "theta_dh", "cross_entropy")
 BOUNDS = ("estimate", "low", "high")
-Progress = Callable[[str, int, int], None]
-"""Called before each probe with the checkpoint's name, how many are done, how many there are."""
 
 
 def steps(revisions: str) -> dict[str, int]:
@@ -67,7 +65,7 @@ def track_checkpoints(
     out: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     **options: Any,
 ) -> xr.Dataset:
     """Probe every revision of every model on the same text.
@@ -85,8 +83,8 @@ def track_checkpoints(
         what they said.
     resume, overwrite : bool
         Continue what an interrupted call left there; or replace what is there.
-    progress : callable, optional
-        See `Progress`.
+    progress : companion.runs.Progress
+        Told before each probe how many checkpoints are done; its note is the next one's name.
     **options
         As for `companion.probing.compare_models.probe_one`.
 
@@ -118,9 +116,8 @@ def track_checkpoints(
         for name in names:
             row = []
             for revision in at:
-                if progress:
-                    done = len(rows) * len(at) + len(row)
-                    progress(f"{name}@{revision}", done, len(names) * len(at))
+                done = len(rows) * len(at) + len(row)
+                progress(done, len(names) * len(at), note=f"{name}@{revision}")
                 row.append(_kept(f"{name}@{revision}", output, runtime, options))
             rows.append(xr.concat(row, "step", join="outer"))
         result = xr.concat(rows, "model", join="outer")

@@ -1,0 +1,145 @@
+"""What disturbed blocks say about the regimes: a table, sentences, and claims."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from companion.errors import InputError
+from companion.evidence.claims import Claim, Measurement
+from companion.interventions.costs import (
+    SHALLOWEST,
+    Datasets,
+    cost,
+    deep,
+    exponent,
+    gain_of_depth,
+    ratio,
+    share,
+)
+from companion.statistics.intervals import Interval
+
+SKIP_EXPONENT = -1.0
+AVERAGE_RATIO = 0.75
+_OURS = "our test of the paper's ensemble averaging; the paper disturbs no blocks"
+
+
+def table(
+    datasets: Datasets, generator: np.random.Generator, kinds: Sequence[str] = ("swap",)
+) -> pd.DataFrame:
+    """Per model: loss, gain by all blocks, middle skip cost, its share, ratios of other kinds.
+
+    Costs and ratios are texts, each with its 95 % interval over documents.
+    """
+    rows = {}
+    for name, dataset in datasets.items():
+        weights = dataset.tokens / dataset.tokens.sum()
+        row = {
+            "blocks": dataset.attrs["ell"],
+            "loss": round(float((dataset.loss_clean * weights).sum()), 3),
+            "gain of all blocks": round(float(gain_of_depth(dataset)), 3),
+            "skip one": f"{cost(dataset, 'skip', generator):.3f}",
+            "share": f"{share(dataset, generator):.2f}",
+        }
+        ratios = {f"{k} / skip": f"{ratio(dataset, k, generator):.2f}" for k in kinds}
+        rows[name] = row | ratios
+    return pd.DataFrame(rows).T
+
+
+def sentence(name: str, dataset: xr.Dataset, generator: np.random.Generator) -> str:
+    """The three middle costs of one model, in words with intervals."""
+    skip, swap, average = (cost(dataset, k, generator) for k in ("skip", "swap", "average"))
+    return (
+        f"In the middle of {name}, skipping a block changes the loss by {skip:.3f} nats per token, "
+        f"swapping two neighbours by {swap:.3f}, and the mean update of the neighbours in place "
+        f"of a block's own by {average:.3f}."
+    )
+
+
+def exponent_sentence(datasets: Datasets, generator: np.random.Generator) -> str:
+    """The exponent of the skip cost against depth, or why there is none, in words."""
+    try:
+        slope = exponent(datasets, generator)
+    except InputError as refused:
+        return f"No exponent can be given: {refused}."
+    return f"The cost of skipping a middle block goes as depth to the power {slope:.2f}."
+
+
+def skipping_costs_little(datasets: Datasets, generator: np.random.Generator) -> Claim:
+    """Claim: a middle block carries at most an equal share of what all blocks gain."""
+    measured = [
+        _measured(f"share of a middle block, {name}", share(d, generator), high=1.0)
+        for name, d in deep(datasets).items()
+    ]
+    return _claim(
+        "skip-costs-little",
+        "Most layers are interchangeable: to skip one middle block costs no more than its equal "
+        "share of what all blocks together gain.",
+        datasets,
+        measured,
+    )
+
+
+def swapping_costs_less(datasets: Datasets, generator: np.random.Generator) -> Claim:
+    """Claim: two neighbouring middle blocks swapped cost less than one skipped."""
+    measured = [
+        _measured(f"swap / skip, {name}", ratio(d, "swap", generator), high=1.0)
+        for name, d in deep(datasets).items()
+    ]
+    return _claim(
+        "swap-costs-less-than-skip",
+        "Most layers are interchangeable: the order of two neighbouring middle blocks matters "
+        "less than the presence of either.",
+        datasets,
+        measured,
+    )
+
+
+def neighbours_cannot_replace(datasets: Datasets, generator: np.random.Generator) -> Claim:
+    """Claim: updates are weakly correlated, so the neighbours' mean update is no substitute."""
+    measured = [
+        _measured(f"average / skip, {name}", ratio(d, "average", generator), low=AVERAGE_RATIO)
+        for name, d in deep(datasets).items()
+    ]
+    return _claim(
+        "neighbours-cannot-replace",
+        "Updates of neighbouring layers are weakly correlated: their mean in place of a block's "
+        "own update saves little against skipping it.",
+        datasets,
+        measured,
+    )
+
+
+def skip_cost_falls(datasets: Datasets, generator: np.random.Generator) -> Claim:
+    """Claim: the cost of skipping falls with depth, faster than in proportion."""
+    try:
+        slope, reason = exponent(datasets, generator), ""
+    except InputError as refused:
+        slope, reason = None, str(refused)
+    measured = [_measured("exponent of the skip cost", slope, high=SKIP_EXPONENT)] if slope else []
+    return _claim(
+        "skip-cost-falls-with-depth",
+        "Each of many similar layers carries less in a deeper network: the cost of skipping a "
+        "middle block falls faster than 1/ell.",
+        datasets,
+        measured,
+        reason,
+    )
+
+
+def _measured(name: str, found: Interval, low: float = -np.inf, high: float = np.inf):
+    return Measurement(name, found.estimate, found.low, found.high, low, high)
+
+
+def _claim(key, statement, datasets, measured, reason="") -> Claim:
+    reason = "" if measured else reason or f"no model has {SHALLOWEST} blocks or more"
+    counts = sorted({int(d.tokens.sum()) for d in datasets.values()})
+    scope = {
+        "models": ", ".join(datasets),
+        "data": ", ".join(sorted({str(d.attrs["corpus"]) for d in datasets.values()})),
+        "size": ", ".join(f"{n:,}" for n in counts) + " predicted tokens a model",
+    }
+    return Claim(key, statement, _OURS, scope, tuple(measured), reason)
