@@ -78,7 +78,7 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
     whole = track.track_checkpoints(names(series), "step0,step8", CPU, **options)
 
     def stop_at(n):
-        def progress(name, done, total):
+        def progress(done, total, note=""):
             if done == n:
                 raise KeyboardInterrupt
 

@@ -46,6 +46,9 @@ def block_bytes(model: Model, settings: Settings, rows: int, length: int) -> int
     Kept states and those that the lenses read (listed, then stacked), the inside of one block, its
     attention scores where they are written out (else its mask), and the table of values.
     """
+    lenses = {"none": 0, "both": 2}.get(settings.lens, 1)
+    copies = 1 + settings.paper_compat + 2 * lenses * settings.share
+    states = copies * (model.ell + 1) * model.m * model.dtype.itemsize
     values = VALUE_COPIES * 8 * rows
     return int(length * (states + values)) + inside_block_bytes(model, length)
 

@@ -21,12 +21,13 @@ from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
 from companion.probing.sweep.batch import path_values
 from companion.probing.sweep.checkpoint import Checkpoint, identity
-from companion.probing.sweep.loop import Progress, Sweep
+from companion.probing.sweep.loop import Sweep
 from companion.probing.sweep.memory import blocks_at_once
 from companion.probing.sweep.noise import measure_noise
 from companion.probing.sweep.state import CLUSTERS, Batch, State
 from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
 from companion.provenance import provenance
+from companion.runs import Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.streaming import cluster_of
 
@@ -46,7 +47,7 @@ def probe(
     compile: bool = False,
     out: str | Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     **settings: Any,
 ) -> xr.Dataset:
     """All per-layer statistics of a model on a text, in one pass and in constant memory.
@@ -73,7 +74,7 @@ def probe(
     resume : bool
         Go on from the checkpoint of a run with the same parameters; a result that is complete is
         returned as it is, with a warning that says so.
-    progress : callable, optional
+    progress : companion.runs.Progress
         Called with (tokens done, tokens in all or None).
     **settings
         lens : "last_block" (default), "logit", "both" or "none".
