@@ -19,6 +19,7 @@ from companion.statistics.streaming import STATISTICS
 
 STATE = "state_"
 MOST_BINS = 160
+KEPT_HISTOGRAMS = ("norm", "theta", "theta_dh")
 DIMENSIONS = {
     "counts": ("row", "group", "cluster"),
     "sums": ("row", "group", "cluster"),
@@ -147,6 +148,24 @@ def open(path: str | Path) -> xr.Dataset:
     return dataset
 
 
+def compact(dataset: xr.Dataset) -> xr.Dataset:
+    """All figures without the state behind them, in float32: small, and not to be merged further.
+
+    Of the histograms only those of `KEPT_HISTOGRAMS` stay.
+    """
+    gone = [name for name in map(str, dataset.data_vars) if _is_bulk(name)]
+    small = dataset.drop_vars(gone)
+    for name, values in small.items():
+        if values.dtype == np.float64:
+            small[name] = values.astype(np.float32)
+    return small.assign_attrs(compact=1)
+
+
+def _is_bulk(name: str) -> bool:
+    shown = name.removesuffix("_histogram").removesuffix("_edges")
+    return name.startswith(STATE) or (name != shown and shown not in KEPT_HISTOGRAMS)
+
+
 def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     """The dataset of all shards together, exact but for the rounding of float64 sums.
 
@@ -158,6 +177,8 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     if not datasets:
         raise InputError("nothing to merge: give at least one probe file")
     first, *rest = datasets
+    if any("compact" in d.attrs for d in datasets):
+        raise InputError("a compact file has no state to merge: keep the whole one for that")
     if any("settings" not in d.attrs for d in datasets):
         raise InputError("only files of companion probe can be merged, not summaries of paths")
     if any("provenance" not in d.attrs for d in datasets):
