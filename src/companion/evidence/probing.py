@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,24 @@ LAYER_COLUMNS = (
     *("norm", "theta", "theta_dh", "theta_end", "projection"),
     *("cross_entropy", "cross_entropy_logit", "loss_removed"),
 )
+
+
+def loss_claims(
+    datasets: Mapping[str, xr.Dataset], generator: np.random.Generator, about: str = ""
+) -> list[Claim]:
+    """The paper's claim by its own lens and by the logit lens, and whether either reads anything.
+
+    Parameters
+    ----------
+    datasets, generator
+        As for `loss_falls_gradually`.
+    about : str
+        What kind of models they are; it ends the claims' keys.
+    """
+    verdicts = [loss_falls_gradually(datasets, generator, lens) for lens in LENS_NAMES]
+    verdicts.append(lens_beats_a_guess(datasets))
+    end = f"-{about}" if about else ""
+    return [replace(claim, key=claim.key + end) for claim in verdicts]
 
 
 def loss_falls_gradually(
@@ -143,6 +161,22 @@ def _against(dataset: xr.Dataset, lens: str) -> str:
     return "better than a uniform guess" if away.high < 0 else "no different from a uniform guess"
 
 
+@dataclass(frozen=True)
+class LossNumbers:
+    """Losses in nats per token: of the first state by either lens, the model's own, a guess's."""
+
+    first: float
+    logit_first: float
+    own: float
+    uniform: float
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset) -> LossNumbers:
+        """Those of a probe with both lenses."""
+        first, logit_first = (profile(dataset, f"cross_entropy{s}")[0] for s in LENS_NAMES)
+        return cls(first, logit_first, own_loss(dataset).estimate, math.log(dataset.attrs["V"]))
+
+
 def by_layer(dataset: xr.Dataset) -> pd.DataFrame:
     """Means of the main quantities, one row a layer; NaN where a layer has no value."""
     import pandas as pd
@@ -169,8 +203,9 @@ def loss_sentence(datasets: Mapping[str, xr.Dataset]) -> str:
 def origin_of_probe(dataset: xr.Dataset) -> str:
     """Where and on what a stored probe was measured, in words."""
     about, stamp = dataset.attrs, json.loads(dataset.attrs["provenance"])[0]
+    share = f", the lenses at {100 * about['lens_fraction']:.2g} % of them"
     return (
         f"{about['model']} ({depth(dataset)} blocks), {about['tokens']:,} tokens of "
-        f"{about['corpus_name']}, the lenses at {100 * about['lens_fraction']:.2g} % of them, on "
-        f"{about['device']}, {stamp['time'][:10]}, commit {stamp['commit']}."
+        f"{about['corpus_name']}{share if about['lens'] != 'none' else ''}, on {about['device']}, "
+        f"{stamp['time'][:10]}, commit {stamp['commit']}."
     )
