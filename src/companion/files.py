@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -61,6 +62,37 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write plain JSON, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite: JSON has no word for it.
+    """
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
+
+
+def read_netcdf(path: str | Path) -> xr.Dataset:
+    """The whole data set of a NetCDF file; the file is closed again.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it cannot be read.
+    """
+    import xarray as xr
+
+    if not Path(path).is_file():
+        raise InputError(f"file {str(path)!r} does not exist")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            return file.load()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is no readable NetCDF file: make it again") from error
 
 
 def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:

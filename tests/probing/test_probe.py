@@ -16,9 +16,9 @@ import xarray as xr
 from companion import probing
 from companion.corpus import Block
 from companion.models import load_model
-from companion.probing import checkpoint, memory
+from companion.probing.sweep import checkpoint, memory
 from companion.probing.dataset import to_state
-from companion.probing.lens import reduce_logits
+from companion.probing.lens.readout import Final, reduce_logits
 from companion.probing.settings import Settings
 from companion.runtime import Runtime
 
@@ -151,7 +151,7 @@ KILLED = """
 import sys, time, torch
 from companion import probing
 from companion.models import load_model
-from companion.probing import checkpoint
+from companion.probing.sweep import checkpoint
 from companion.runtime import Runtime
 
 torch.set_num_threads(1)
@@ -311,7 +311,7 @@ def test_memory_that_does_not_suffice_halves_the_batch_with_a_notice(llama, draw
 
 
 def test_a_repeat_in_float32_that_does_not_fit_is_refused(build_model, draw, monkeypatch):
-    from companion.probing import noise
+    from companion.probing.sweep import noise
 
     def full(net):
         raise torch.OutOfMemoryError("out of memory")
@@ -376,8 +376,9 @@ def test_histograms_count_every_token(llama, tokens):
 def test_the_compiled_reduction_agrees():
     logits = 5 * torch.randn(3, 10, 200, generator=torch.Generator().manual_seed(0))
     target = torch.arange(10)
-    fused = torch.compile(reduce_logits, dynamic=True)(logits, target)
-    for ours, eager in zip(fused, reduce_logits(logits, target), strict=True):
+    final = Final.of(logits[-1])
+    fused = torch.compile(reduce_logits, dynamic=True)(logits, target, final)
+    for ours, eager in zip(fused, reduce_logits(logits, target, final), strict=True):
         torch.testing.assert_close(ours, eager, rtol=1e-4, atol=1e-5)
 
 

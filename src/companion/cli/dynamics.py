@@ -32,16 +32,16 @@ def dynamics(
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
 ) -> None:
     """Follow rotations, update correlations and losses through the training of MODELS."""
-    from companion.probing import dynamics as training
+    from companion.probing.training.track import track_checkpoints
 
     runtime = Runtime.choose(device, dtype, seed)
     options = {"corpus": corpus, "tokens": tokens, "block_length": block_length}
     options |= {"batch_size": batch_size}
     with _progress() as tell:
-        followed = training.follow(
+        tracked = track_checkpoints(
             models, revisions, runtime, out=out, resume=resume, progress=tell, **options
         )
-    print(followed.attrs["alarm"])
+    print(tracked.attrs["alarm"])
     print(f"written to {out}")
 
 

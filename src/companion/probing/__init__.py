@@ -1,7 +1,13 @@
-"""How a language model uses its depth: all per-layer statistics in one pass (floor 2)."""
+"""How a language model uses its depth: all per-layer statistics in one pass (floor 2).
 
-from companion.probing.certificate import CertificateError, certify
+`sweep`: the pass and its statistics; `lens`: predictions from every layer, and the certificate.
+`training`: the same over checkpoints; `compare_models`, `controls`, `numerics`: over models, over
+systems of known regime, over number formats. `settings`, `quantities`: what is measured.
+`dataset`: files, open, save, merge; `summaries`: few numbers out of a dataset.
+"""
+
 from companion.probing.dataset import merge, open, save
-from companion.probing.run import probe, summarise
+from companion.probing.lens.certificate import CertificateError, certify
+from companion.probing.sweep.run import probe, summarise
 
 __all__ = ["CertificateError", "certify", "merge", "open", "probe", "save", "summarise"]

@@ -14,7 +14,7 @@ import xarray as xr
 from companion.errors import InputError
 from companion.files import write_netcdf
 from companion.probing.quantities import GEOMETRY, PARTS, Quantity, lens_quantities
-from companion.probing.state import GROUPS, State, pairs
+from companion.probing.sweep.state import GROUPS, State, pairs
 from companion.statistics.streaming import STATISTICS
 
 STATE = "state_"
@@ -75,7 +75,7 @@ def _put_statistics(
         "quantile_error": quantity.resolution(state.distribution.bins.number),
     }
     sums = state.noise[state.rows()[quantity.name]].numpy()
-    if quantity.short_of is None:
+    if quantity.missing_layers is None:
         dataset[quantity.name] = (("group", "statistic"), table[0], about)
         return
     full = np.full((len(GROUPS), state.ell + 1, len(STATISTICS)), np.nan)
@@ -91,7 +91,7 @@ def _put_statistics(
 def _put_histogram(dataset: xr.Dataset, quantity: Quantity, rows: slice, state: State) -> None:
     """Counts of group "rest" by layer and bin, over the range in which there are any."""
     counts = state.distribution.histogram[rows, 0].cpu().numpy()
-    if quantity.short_of is None or not counts.any():
+    if quantity.missing_layers is None or not counts.any():
         return
     inside = np.flatnonzero(counts[:, 1:-1].any(0))
     first, last = (inside[0], inside[-1] + 1) if len(inside) else (0, 1)

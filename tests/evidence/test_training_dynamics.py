@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from companion.probing import onset
-from companion.probing.dynamics import BOUNDS
+from companion.evidence import training_dynamics
+from companion.probing.training import exponents
+from companion.probing.training.track import BOUNDS
 
 
 def test_exponents_and_their_onset():
@@ -21,11 +22,11 @@ def test_exponents_and_their_onset():
         },
         coords={"step": step, "bound": list(BOUNDS)},
     )
-    frame = onset.rotation_exponents(followed)
+    frame = exponents.rotation_exponents(followed)
     assert frame["estimate"].tolist() == pytest.approx(slopes)
-    assert onset.onset(frame, -1.25, -0.75) == 512
-    assert onset.onset(frame, -0.6, 0) is None
-    assert onset.onset(frame, -2, 0) == 0
+    assert exponents.steady_from(frame, -1.25, -0.75) == 512
+    assert exponents.steady_from(frame, -0.6, 0) is None
+    assert exponents.steady_from(frame, -2, 0) == 0
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_exponents_and_their_onset():
 )
 def test_the_sentence_tells_estimate_from_interval(last, said):
     frame = pd.DataFrame([(0, 0, 0), last], index=[0, 64], columns=list(BOUNDS), dtype=float)
-    assert said in onset.onset_sentence(frame)
+    assert said in training_dynamics.inverse_law_sentence(frame)
 
 
 def test_evenness_is_told_of_the_deepest_model():
@@ -59,7 +60,7 @@ def test_evenness_is_told_of_the_deepest_model():
         },
         coords={"step": [0, 16, 64], "bound": list(BOUNDS)},
     )
-    said = onset.evenness_sentence(followed)
+    said = training_dynamics.evenness_sentence(followed)
     assert said.startswith(
         "In the model of 16 blocks the participation was 1.00 at the start, lowest"
     )

@@ -12,7 +12,7 @@ import torch
 
 from companion.errors import InputError
 from companion.models import Model
-from companion.probing.state import CLUSTERS
+from companion.probing.sweep.state import CLUSTERS
 from companion.statistics.streaming import cluster_of
 
 
@@ -50,7 +50,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Source:
+class TokenBlocks:
     """Token blocks with what is known of them.
 
     Parameters
@@ -87,7 +87,7 @@ class Source:
         return self.corpus.manifest() if self.corpus is not None else self.facts
 
 
-def open_source(tokens: Any, model: Model, length: int | None, limit: int | None) -> Source:
+def open_source(tokens: Any, model: Model, length: int | None, limit: int | None) -> TokenBlocks:
     """Blocks from an integer tensor (block, position), a corpus object, or a corpus' name."""
     if isinstance(tokens, str):
         return _named(tokens, model, length, limit)
@@ -98,11 +98,11 @@ def open_source(tokens: Any, model: Model, length: int | None, limit: int | None
         facts |= {"length": tokens.length, "limit": tokens.tokens}
         facts["document_tokens"] = getattr(tokens, "limit", None)
         facts["begin"] = getattr(tokens, "begin", [])
-        return Source(tokens, tokens, facts, total)
+        return TokenBlocks(tokens, tokens, facts, total)
     return _table(tokens, limit)
 
 
-def _named(name: str, model: Model, length: int | None, limit: int | None) -> Source:
+def _named(name: str, model: Model, length: int | None, limit: int | None) -> TokenBlocks:
     from companion import corpus
 
     if model.tokenizer is None:
@@ -113,7 +113,7 @@ def _named(name: str, model: Model, length: int | None, limit: int | None) -> So
     return open_source(corpus.blocks(name, model.tokenizer, length, limit), model, None, None)
 
 
-def _table(tokens: Any, limit: int | None) -> Source:
+def _table(tokens: Any, limit: int | None) -> TokenBlocks:
     table = tokens.cpu().numpy() if isinstance(tokens, torch.Tensor) else np.asarray(tokens)
     if table.ndim != 2 or not np.issubdtype(table.dtype, np.integer):
         raise InputError(
@@ -126,7 +126,7 @@ def _table(tokens: Any, limit: int | None) -> Source:
     digest = hashlib.sha256(table.tobytes()).hexdigest()
     facts = {"corpus": "tensor", "length": table.shape[1], "tokens": table.size, "sha256": digest}
     blocks = [(row, np.full(len(row), number)) for number, row in enumerate(table)]
-    return Source(blocks, None, facts, len(table))
+    return TokenBlocks(blocks, None, facts, len(table))
 
 
 def _check_block(number: int, tokens: np.ndarray, length: int, model: Model) -> None:
@@ -156,7 +156,7 @@ def clusters_of(items: list[Item]) -> torch.Tensor:
     return torch.from_numpy(cluster_of(np.concatenate([i.documents for i in items]), CLUSTERS))
 
 
-def chosen_of(items: list[Item], fraction: float, seed: int) -> torch.Tensor:
+def lens_positions(items: list[Item], fraction: float, seed: int) -> torch.Tensor:
     """Flat positions whose lens is read: in each block a random subset of those with a successor.
 
     Drawn by (seed, block number), so that batches, shards and resuming change nothing.

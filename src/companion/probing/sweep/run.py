@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,24 +15,27 @@ import xarray as xr
 from companion.errors import InputError
 from companion.models import Model, find_parts, load_model
 from companion.probing import dataset as files
-from companion.probing.certificate import certify
-from companion.probing.checkpoint import Checkpoint, identity
-from companion.probing.lens import reduce_logits
-from companion.probing.measure import path_values
-from companion.probing.memory import blocks_at_once
-from companion.probing.noise import measure_noise
+from companion.probing.lens.certificate import certify
+from companion.probing.sweep.checkpoint import Checkpoint, identity
+from companion.probing.lens.readout import reduce_logits
+from companion.probing.sweep.batch import path_values
+from companion.probing.sweep.memory import blocks_at_once
+from companion.probing.sweep.noise import measure_noise
 from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
-from companion.probing.source import Shard, Source, open_source
-from companion.probing.state import CLUSTERS, Batch, State
-from companion.probing.sweep import Progress, Sweep
+from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
+from companion.probing.sweep.state import CLUSTERS, Batch, State
+from companion.probing.sweep.loop import Progress, Sweep
 from companion.provenance import provenance
 from companion.runtime import Runtime
 from companion.statistics.streaming import cluster_of
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 def probe(
-    model: Model | str,
+    model: Model | str | PreTrainedModel,
     tokens: Any,
     *,
     runtime: Runtime | None = None,
@@ -50,8 +53,8 @@ def probe(
 
     Parameters
     ----------
-    model : Model or str
-        A loaded model, or the name of one.
+    model : Model, str, or transformers.PreTrainedModel
+        A loaded model, the name of one, or a transformers model that is in memory already.
     tokens : integer tensor (block, position), corpus, or name of a corpus
         Each row of a tensor counts as a document of its own.
     runtime : Runtime, optional
@@ -74,7 +77,8 @@ def probe(
         Called with (tokens done, tokens in all or None).
     **settings
         lens : "last_block" (default), "logit", "both" or "none".
-        lens_fraction : share of the tokens whose lens is read, drawn at random in each block.
+        lens_fraction : share of the tokens whose lens is read, drawn at random in each block;
+            "auto" reads as many as cost about as much as the forward pass, see `lens_share`.
         sink_ratio : tokens whose norm exceeds that many medians count as attention sinks.
         paper_compat : the published choices (last state normed, bfloat16 cosines, sinks pooled).
         noise_batches : batches repeated in float32 where the model runs in less.
@@ -91,47 +95,65 @@ def probe(
     InputError
         Where model, corpus or parameters do not fit together.
     """
-    chosen = Settings(**settings)
-    if isinstance(model, str):
-        model = load_model(model, runtime or Runtime.choose())
-    source = open_source(tokens, model, block_length, limit)
-    part = Shard.parse(shard)
-    kept = Checkpoint(out, identity(model, source, chosen), part)
+    asked = Settings(**settings)
+    loaded = as_model(model, runtime)
+    sweep = begin(
+        loaded, open_source(tokens, loaded, block_length, limit), asked, shard, batch_size, compile
+    )
+    kept = Checkpoint(out, identity(loaded, sweep.source, sweep.settings), sweep.shard)
     if resume and (done := kept.finished()) is not None:
         return done
-    certificate = certify(model, model.runtime.seed)
-    under_way = _begin(model, source, chosen, part, batch_size, compile)
+    certificate = certify(loaded, loaded.runtime.seed, sweep.parts)
+    sweep.feed_forward = certificate["by_token"]
     with torch.no_grad():
-        if not (resume and kept.take_up(under_way)):
-            under_way.state = measure_noise(under_way, chosen.noise_batches)
-        under_way.run(progress, kept.write)
+        if not (resume and kept.take_up(sweep)):
+            sweep.state = measure_noise(sweep, asked.noise_batches)
+        sweep.run(progress, kept.write)
     about = {"certificate": json.dumps(certificate), **kept.about}
-    result = files.to_dataset(under_way.state, _attributes(under_way) | about)
+    result = files.to_dataset(sweep.state, _attributes(sweep, asked) | about)
     kept.finish(result)
     return result
 
 
-def _begin(
-    model: Model, source: Source, settings: Settings, shard: Shard, at_once: int | None, fuse: bool
+def as_model(model: Model | str | PreTrainedModel, runtime: Runtime | None = None) -> Model:
+    """A model by its name, or one that is in memory, ready to be probed."""
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, str):
+        return load_model(model, runtime or Runtime.choose())
+    dtype = str(model.dtype).removeprefix("torch.")
+    return Model.of(model, runtime or Runtime.choose(str(model.device), dtype))
+
+
+def begin(
+    model: Model, source: TokenBlocks, asked: Settings, shard: str, at_once: int | None, fuse: bool
 ) -> Sweep:
+    """A sweep that has read nothing yet, with what is asked for made definite.
+
+    Raises
+    ------
+    InputError
+        If the shard or the batch size is out of range.
+    """
     if at_once is not None and at_once < 1:
         raise InputError(f"batch size {at_once} is out of range: use at least 1 block")
-    device = "cpu" if model.device.type == "mps" else str(model.device)
+    part, length = Shard.parse(shard), source.facts["length"]
     parts = find_parts(model)
-    quantities = settings.quantities + (PARTS if parts else ())
-    state = State.empty(quantities, model.ell, device)
+    settings = asked.resolved(model, parts, length)
+    device = "cpu" if model.device.type == "mps" else str(model.device)
+    state = State.empty(settings.quantities + (PARTS if parts else ()), model.ell, device)
     rows = len(state.distribution.bins)
-    at_once = at_once or blocks_at_once(model, settings, rows, source.facts["length"])
+    at_once = at_once or blocks_at_once(model, settings, rows, length)
     reduce = torch.compile(reduce_logits, dynamic=True) if fuse else reduce_logits
-    return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
+    return Sweep(model, source, settings, part, state, at_once, parts, reduce)
 
 
-def _attributes(sweep: Sweep) -> dict[str, Any]:
+def _attributes(sweep: Sweep, asked: Settings) -> dict[str, Any]:
     """What was measured on what, for the dataset."""
     model, settings = sweep.model, sweep.settings
     manifest = sweep.source.manifest()
     placement = getattr(model.net, "hf_device_map", {"": model.device})
-    stamp = provenance(model.runtime, asdict(settings) | {"shard": str(sweep.shard)})
+    stamp = provenance(model.runtime, asdict(asked) | {"shard": str(sweep.shard)})
     return {
         "model": model.name,
         "m": model.m,
@@ -145,6 +167,7 @@ def _attributes(sweep: Sweep) -> dict[str, Any]:
         "device": model.runtime.device_name,
         "device_map": json.dumps({part: str(where) for part, where in placement.items()}),
         "lens": settings.lens,
+        "lens_fraction": settings.share,
         "provenance": json.dumps([stamp]),
     }
 

@@ -16,8 +16,8 @@ from companion.errors import InputError
 from companion.models import Model
 from companion.probing import dataset as files
 from companion.probing.settings import Settings
-from companion.probing.source import Shard, Source
-from companion.probing.sweep import Sweep
+from companion.probing.sweep.tokens import Shard, TokenBlocks
+from companion.probing.sweep.loop import Sweep
 
 SECONDS = 30.0
 CURSOR = ("next_block", "blocks", "tokens", "at_once")
@@ -104,7 +104,7 @@ class Checkpoint:
         return None
 
 
-def identity(model: Model, source: Source, settings: Settings) -> dict[str, Any]:
+def identity(model: Model, source: TokenBlocks, settings: Settings) -> dict[str, Any]:
     """What must agree for files to be merged or a run to be resumed."""
     return {
         "model": model.name,

@@ -1,6 +1,6 @@
 """The same probe on the checkpoints of a training: how does the use of depth come about?
 
-Floor 2. A checkpoint is a revision of a model ("NAME@step64", see `load_model`).
+A checkpoint is a revision of a model ("NAME@step64", see `load_model`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ import numpy as np
 from companion.errors import InputError
 from companion.files import atomic
 from companion.probing.dataset import save
-from companion.probing.revisions import alarm_sentence, digest, sketch
+from companion.probing.training.revisions import alarm_sentence, digest, sketch
 from companion.probing.summaries import (
+    depth,
     evenness,
     middle_layers,
     middle_mean,
+    own_loss,
     profile,
     update_cosine,
 )
 from companion.provenance import provenance
 from companion.runtime import Runtime
-from companion.statistics.intervals import Interval, around
+from companion.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,18 +49,18 @@ def steps(revisions: str) -> dict[str, int]:
     InputError
         If a revision has no number in its name, or the numbers do not rise.
     """
-    found = {}
+    at = {}
     for name in filter(None, (part.strip() for part in revisions.split(","))):
         number = re.search(r"step\D?(\d+)", name) or re.search(r"(\d+)", name)
         if number is None:
             raise InputError(f"revision {name!r} has no step in its name: use names like step1000")
-        found[name] = int(number.group(1))
-    if not found or sorted(set(found.values())) != list(found.values()):
+        at[name] = int(number.group(1))
+    if not at or sorted(set(at.values())) != list(at.values()):
         raise InputError(f"revisions {revisions!r} must be steps in rising order, each once")
-    return found
+    return at
 
 
-def follow(
+def track_checkpoints(
     models: str,
     revisions: str,
     runtime: Runtime,
@@ -86,7 +88,7 @@ def follow(
     progress : callable, optional
         See `Progress`.
     **options
-        As for `companion.probing.several.probe_one`.
+        As for `companion.probing.compare_models.probe_one`.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def follow(
         Dims model, step, and layer for profiles (means over tokens; NaN beyond a model's depth).
         `rotation`, `participation`, `cosine` and `loss` (nats/token) have a dim `bound` of
         estimate, low, high (95 %). `digest` and `sketch` tell checkpoints apart, see
-        `companion.probing.revisions`.
+        `companion.probing.training.revisions`.
 
     Raises
     ------
@@ -103,10 +105,10 @@ def follow(
     """
     import xarray as xr
 
-    from companion.probing.several import listing
+    from companion.probing.compare_models import model_names
 
     at = steps(revisions)
-    names = listing(models)
+    names = model_names(models)
     given = {"models": names, "revisions": list(at), **options}
     given |= {"dtype": runtime.dtype, "seed": runtime.seed}
     parts = _parts(out, given, resume) if out else None
@@ -162,19 +164,11 @@ def _kept(
     return load(file)
 
 
-def load(path: str | Path) -> xr.Dataset:
-    """Read what `save` wrote."""
-    import xarray as xr
-
-    with xr.open_dataset(path, engine="h5netcdf") as stored:
-        return stored.load()
-
-
 def _record(checkpoint: str, runtime: Runtime, options: Mapping[str, Any]) -> xr.Dataset:
     import xarray as xr
 
     from companion.models import load_model
-    from companion.probing.several import probe_loaded
+    from companion.probing.compare_models import probe_loaded
 
     model = load_model(checkpoint, runtime)
     probed = probe_loaded(model, **options)
@@ -183,7 +177,7 @@ def _record(checkpoint: str, runtime: Runtime, options: Mapping[str, Any]) -> xr
         "rotation": middle_mean(probed),
         "participation": evenness(probed, generator),
         "cosine": _cosine(probed),
-        "loss": _last(probed),
+        "loss": own_loss(probed),
     }
     some = sketch(model.net)
     return xr.Dataset(
@@ -200,12 +194,6 @@ def _record(checkpoint: str, runtime: Runtime, options: Mapping[str, Any]) -> xr
 
 
 def _cosine(probed: xr.Dataset) -> Interval:
-    if len(middle_layers(int(probed.attrs["ell"]))) < 2:
+    if len(middle_layers(depth(probed))) < 2:
         return Interval(np.nan, np.nan, np.nan)
     return update_cosine(probed)
-
-
-def _last(probed: xr.Dataset) -> Interval:
-    """The model's own loss: where the last-block lens reads, that block really follows."""
-    values = (profile(probed, "cross_entropy", name)[-2] for name in ("mean", "sem"))
-    return around(*map(float, values), method="clustered by document")

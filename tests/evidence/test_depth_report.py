@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from companion.errors import InputError
 from companion.evidence import claims
-from companion.probing import findings, reading, report, several, summaries
+from companion.evidence import depth_report, geometry
+from companion.evidence import probing as layers
+from companion.evidence.scope import scope_of_probes
+from companion.probing import compare_models, summaries
 from companion.probing.controls import measure_all, measure_depths
 from companion.runtime import Runtime
 from companion.statistics.streaming import STATISTICS
@@ -103,7 +106,7 @@ def test_participation_interval_covers_the_truth(truth):
     ],
 )
 def test_the_sentence_on_the_loss_fits_its_numbers(removed, words):
-    said = reading.read(planted([0.1] * (len(removed) + 1), removed=removed), generator()).loss
+    said = depth_report.read(planted([0.1] * (len(removed) + 1), removed=removed), generator()).loss
     assert words in said[0]
 
 
@@ -128,20 +131,20 @@ def test_intervals_know_how_few_documents_there_are():
     ],
 )
 def test_regime(theta, cosine, regime):
-    result = reading.read(planted(theta, cosine), generator())
+    result = depth_report.read(planted(theta, cosine), generator())
     assert result.regime == regime
-    assert reading.REGIMES[regime] in result.sentences[-1]
+    assert depth_report.REGIMES[regime] in result.sentences[-1]
 
 
-def test_standouts_and_loss_are_named():
+def test_outliers_and_loss_are_named():
     theta = [0.5] + [0.1] * 6 + [0.3]
     removed = [0.1, 0.2, 0.1, 0.1, -0.05, 0.1, 0.1]
-    text = " ".join(reading.read(planted(theta, 0.1, removed), generator()).sentences)
+    text = " ".join(depth_report.read(planted(theta, 0.1, removed), generator()).sentences)
     assert "0 (5.0 times), 7 (3.0 times)" in text
     assert "layers 0 to 6 remove 0.650 nats" in text
     assert "layer 1 removes most, 0.200 [0.198, 0.202]." in text
     assert "Layers that raise this loss: 4." in text
-    noisy = reading.read(planted(theta, 0.1, removed, sem=0.1), generator())
+    noisy = depth_report.read(planted(theta, 0.1, removed, sem=0.1), generator())
     assert "raise this loss" not in " ".join(noisy.sentences)
 
 
@@ -149,77 +152,77 @@ def test_fading_correlation_is_told_from_a_constant_one():
     fading = planted([0.1] * 16, 0.2)
     i, j = np.indices((16, 16))
     fading["update_correlation"].values[:] = np.exp(-np.abs(i - j) / 2.0)
-    constant = reading.read(planted([0.1] * 16, 0.2), generator())
+    constant = depth_report.read(planted([0.1] * 16, 0.2), generator())
     assert "does not fall with distance" in " ".join(constant.sentences)
-    assert "it falls with distance" in " ".join(reading.read(fading, generator()).sentences)
-    assert reading.read(planted([0.1] * 5), generator()).far is None
+    assert "it falls with distance" in " ".join(depth_report.read(fading, generator()).sentences)
+    assert depth_report.read(planted([0.1] * 5), generator()).far is None
 
 
 def test_reading_of_two_blocks_and_without_a_lens():
-    result = reading.read(planted([0.3, 0.2]), generator())
+    result = depth_report.read(planted([0.3, 0.2]), generator())
     assert result.regime == "shallow"
     assert result.loss == ()
-    assert reading.read(planted([0.3, 0.2, 0.1]), generator()).correlation is None
+    assert depth_report.read(planted([0.3, 0.2, 0.1]), generator()).correlation is None
 
 
 def test_table_of_readings():
-    frame = reading.table(reading.read_all(measure_all(RUNTIME, ell=8, **SMALL), generator()))
+    frame = depth_report.table(depth_report.read_all(measure_all(RUNTIME, ell=8, **SMALL), generator()))
     assert list(frame.index) == ["ensemble", "procedural", "compositional"]
     assert (frame["blocks"] == 8).all()
 
 
 def test_planted_exponent_is_found():
     ladder = {str(n): planted([2.0 / n] * n) for n in (2, 4, 8, 16)}
-    claim = findings.rotation_falls_inversely(ladder)
+    claim = geometry.rotation_falls_inversely(ladder)
     assert claim.verdict == claims.REPRODUCED
     assert [m.estimate for m in claim.measurements] == pytest.approx([-1, -1])
-    assert "power -1.00" in report.exponent_sentence(ladder)
+    assert "power -1.00" in geometry.exponent_sentence(ladder)
 
 
 @pytest.mark.parametrize("exponent", [0.0, -0.5])
 def test_other_exponents_are_not_taken_for_inverse(exponent):
     ladder = {str(n): planted([0.5 * n**exponent] * n) for n in (2, 4, 8, 16)}
-    assert findings.rotation_falls_inversely(ladder).verdict == claims.NOT_REPRODUCED
+    assert geometry.rotation_falls_inversely(ladder).verdict == claims.NOT_REPRODUCED
 
 
 def test_aligning_updates_are_noticed():
     flows = measure_depths("procedural", [4, 8, 16], RUNTIME, **SMALL)
     walks = measure_depths("ensemble", [4, 8, 16], RUNTIME, **SMALL)
-    assert findings.updates_stay_apart(flows).verdict == claims.NOT_REPRODUCED
-    assert findings.updates_stay_apart(walks).verdict == claims.REPRODUCED
-    assert findings.updates_are_weakly_correlated(flows).verdict == claims.NOT_REPRODUCED
-    assert findings.updates_are_weakly_correlated(walks).verdict == claims.REPRODUCED
+    assert geometry.updates_stay_apart(flows).verdict == claims.NOT_REPRODUCED
+    assert geometry.updates_stay_apart(walks).verdict == claims.REPRODUCED
+    assert geometry.updates_are_weakly_correlated(flows).verdict == claims.NOT_REPRODUCED
+    assert geometry.updates_are_weakly_correlated(walks).verdict == claims.REPRODUCED
 
 
 def test_even_and_staged():
     even, staged = planted([0.1] * 12), planted([0.01] * 5 + [0.9] + [0.01] * 6)
-    assert findings.rotations_are_even({"a": even}, generator()).verdict == claims.REPRODUCED
-    assert findings.rotations_are_even({"a": staged}, generator()).verdict == claims.NOT_REPRODUCED
+    assert geometry.rotations_are_even({"a": even}, generator()).verdict == claims.REPRODUCED
+    assert geometry.rotations_are_even({"a": staged}, generator()).verdict == claims.NOT_REPRODUCED
 
 
 def test_gradual_and_stepwise_loss():
     gradual = planted([0.1] * 16, removed=[0.1] * 15)
     stepwise = planted([0.1] * 16, removed=[-0.01] * 7 + [1.5] + [-0.01] * 7)
-    verdict = findings.loss_falls_gradually({"a": gradual}, generator()).verdict
+    verdict = layers.loss_falls_gradually({"a": gradual}, generator()).verdict
     assert verdict == claims.REPRODUCED
     assert (
-        findings.loss_falls_gradually({"a": stepwise}, generator()).verdict == claims.NOT_REPRODUCED
+        layers.loss_falls_gradually({"a": stepwise}, generator()).verdict == claims.NOT_REPRODUCED
     )
 
 
 def test_too_little_to_test_is_said():
     one = {"a": planted([0.1] * 2)}
     for claim in (
-        findings.rotation_falls_inversely(one),
-        findings.updates_stay_apart(one),
-        findings.rotations_are_even(one, generator()),
-        findings.updates_are_weakly_correlated(one),
-        findings.loss_falls_gradually(one, generator()),
+        geometry.rotation_falls_inversely(one),
+        geometry.updates_stay_apart(one),
+        geometry.rotations_are_even(one, generator()),
+        geometry.updates_are_weakly_correlated(one),
+        layers.loss_falls_gradually(one, generator()),
     ):
         assert claim.verdict == claims.NOT_TESTABLE
         assert claim.untestable
-    assert "too few" in report.exponent_sentence(one)
-    assert report.exponents({"x": one}, ("theta",)).loc["x", "theta"] == "too few depths"
+    assert "too few" in geometry.exponent_sentence(one)
+    assert geometry.exponents({"x": one}, ("theta",)).loc["x", "theta"] == "too few depths"
 
 
 def test_falling_share_counts_layers():
@@ -230,7 +233,7 @@ def test_falling_share_counts_layers():
 
 def test_loss_sentence_goes_by_depth():
     deep, shallow = planted([0.1] * 4, removed=[0.5] * 3), planted([0.1] * 2, removed=[0.5])
-    assert report.loss_sentence({"d": deep, "s": shallow}).endswith(
+    assert layers.loss_sentence({"d": deep, "s": shallow}).endswith(
         "4.500 (2 blocks), 3.500 (4 blocks)."
     )
 
@@ -243,16 +246,16 @@ def test_missing_quantity_is_named():
 @pytest.mark.parametrize("models", ["", " , ", "a,a"])
 def test_listing_refuses(models):
     with pytest.raises(InputError):
-        several.listing(models)
+        compare_models.model_names(models)
 
 
 def test_short_names():
-    assert several.short("ladder:m128-ell8") == "m128-ell8"
-    assert several.short("EleutherAI/pythia-70m") == "pythia-70m"
-    assert several.listing("a, b") == ["a", "b"]
+    assert compare_models.short_name("ladder:m128-ell8") == "m128-ell8"
+    assert compare_models.short_name("EleutherAI/pythia-70m") == "pythia-70m"
+    assert compare_models.model_names("a, b") == ["a", "b"]
 
 
 def test_reading_is_frozen():
-    result = reading.read(planted([0.1] * 8), generator())
+    result = depth_report.read(planted([0.1] * 8), generator())
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.ell = 3

@@ -10,7 +10,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from companion.errors import InputError
-from companion.probing import numerics, report, several, summaries
+from companion.evidence import geometry
+from companion.evidence import probing as layers
+from companion.evidence.scope import scope_of_probes
+from companion.probing import compare_models, numerics, summaries
 from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=1)
@@ -50,24 +53,24 @@ def options(home):
 
 
 def test_each_once_and_shallow_ones_first(home, options):
-    found = several.probe_each(
+    found = compare_models.probe_models(
         f"{home / 'ell6'}, {home / 'ell2'}, {home / 'ell4'}", RUNTIME, **options
     )
     assert list(found) == ["ell2", "ell4", "ell6"]
     assert [d.attrs["ell"] for d in found.values()] == [2, 4, 6]
-    assert several.pick(str(home / "ell4"), found, RUNTIME, **options) is found["ell4"]
-    assert several.scope(found)["size"] == "512 tokens a model"
-    assert "models" in report.exponents({"models": found}, ("theta",)).index
+    assert compare_models.reuse_or_probe(str(home / "ell4"), found, RUNTIME, **options) is found["ell4"]
+    assert scope_of_probes(found)["size"] == "512 tokens a model"
+    assert "models" in geometry.exponents({"models": found}, ("theta",)).index
 
 
 def test_pick_probes_what_is_not_there(home, options):
-    assert several.pick(str(home / "ell2"), {}, RUNTIME, **options).attrs["ell"] == 2
+    assert compare_models.reuse_or_probe(str(home / "ell2"), {}, RUNTIME, **options).attrs["ell"] == 2
 
 
 def test_random_weights_are_seeded_and_other(home, options):
     name = str(home / "ell4")
-    own = several.probe_one(name, RUNTIME, **options)
-    blank, again = (several.probe_one(name, RUNTIME, untrained=True, **options) for _ in range(2))
+    own = compare_models.probe_one(name, RUNTIME, **options)
+    blank, again = (compare_models.probe_one(name, RUNTIME, untrained=True, **options) for _ in range(2))
     rotation = [summaries.middle_mean(d).estimate for d in (own, blank, again)]
     assert rotation[1] == rotation[2] != rotation[0]
     assert blank.attrs["model"].endswith("(random weights)")
@@ -77,19 +80,19 @@ def test_forgetting_leaves_the_global_generator_alone(home, options):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    several.probe_one(str(home / "ell2"), RUNTIME, untrained=True, **options)
+    compare_models.probe_one(str(home / "ell2"), RUNTIME, untrained=True, **options)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_certificate_is_a_table(home, options):
-    frame = report.certificate(several.probe_one(str(home / "ell2"), RUNTIME, **options))
+    frame = layers.certificate(compare_models.probe_one(str(home / "ell2"), RUNTIME, **options))
     assert float(frame.loc["lens", "found"]) < 1e-3
 
 
 def test_no_tokenizer_is_refused(tmp_path, options):
     name = save_llama(tmp_path / "mute", 2, tokenizer=False)
     with pytest.raises(InputError, match="tokenizer"):
-        several.probe_one(name, RUNTIME, **options)
+        compare_models.probe_one(name, RUNTIME, **options)
 
 
 def test_number_formats_side_by_side(home, options):
@@ -97,7 +100,7 @@ def test_number_formats_side_by_side(home, options):
     assert [d.attrs["dtype"] for d in runs.values()] == ["float32", "bfloat16", "bfloat16"]
     middle = [summaries.middle_mean(d).estimate for d in runs.values()]
     assert middle[1] == pytest.approx(middle[0], rel=0.02)
-    assert "rounding noise" in numerics.sentence(runs)
+    assert "rounding noise" in geometry.rounding_sentence(runs)
 
 
 @pytest.mark.parametrize("turn", [1e-4, 0.1, 3.1])
@@ -109,6 +112,6 @@ def test_the_stable_formula_beats_the_cosine(turn):
 
 def test_text_of_one_document_is_refused(home, options):
     with pytest.raises(InputError, match=r"512 tokens read of corpus .* are of one document"):
-        several.probe_one(
+        compare_models.probe_one(
             str(home / "ell2"), RUNTIME, **options | {"corpus": str(home / "one.jsonl")}
         )

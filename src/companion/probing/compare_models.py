@@ -1,7 +1,4 @@
-"""The same probe on several models, for questions about depth.
-
-Floor 2.
-"""
+"""The same probe on several models, for questions about depth."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from companion.errors import InputError
+from companion.probing.summaries import depth
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 LADDER = "ladder"
 
 
-def listing(models: str) -> list[str]:
+def model_names(models: str) -> list[str]:
     """Model names out of one string: "ladder" for all embedded models, or names between commas.
 
     Raises
@@ -39,13 +37,13 @@ def listing(models: str) -> list[str]:
     return listed
 
 
-def probe_each(models: str, runtime: Runtime, **options) -> dict[str, xr.Dataset]:
+def probe_models(models: str, runtime: Runtime, **options) -> dict[str, xr.Dataset]:
     """Probe every model of `models` on the same corpus, shallowest first.
 
     Parameters
     ----------
     models : str
-        As for `listing`.
+        As for `model_names`.
     runtime : Runtime
     **options
         As for `probe_one`.
@@ -53,17 +51,17 @@ def probe_each(models: str, runtime: Runtime, **options) -> dict[str, xr.Dataset
     Returns
     -------
     dict of short name to dataset
-        As `short` gives it; the full name where two would be alike.
+        As `short_name` gives it; the full name where two would be alike.
     """
-    listed = listing(models)
+    listed = model_names(models)
     done = [probe_one(name, runtime, **options) for name in listed]
-    brief = [short(name) for name in listed]
+    brief = [short_name(name) for name in listed]
     keys = brief if len(set(brief)) == len(listed) else listed
     by_name = dict(zip(keys, done, strict=True))
-    return dict(sorted(by_name.items(), key=lambda item: int(item[1].attrs["ell"])))
+    return dict(sorted(by_name.items(), key=lambda item: depth(item[1])))
 
 
-def pick(model: str, done: Mapping[str, xr.Dataset], runtime: Runtime, **options) -> xr.Dataset:
+def reuse_or_probe(model: str, done: Mapping[str, xr.Dataset], runtime: Runtime, **options) -> xr.Dataset:
     """The dataset of `model` out of `done` if it is there, or else a probe of its own."""
     for dataset in done.values():
         if dataset.attrs["model"] == model:
@@ -94,7 +92,7 @@ def probe_one(
     batch_size : int
         Blocks at once; 0 fits the memory.
     untrained : bool
-        Replace the weights by random ones, see `forget`.
+        Replace the weights by random ones, see `reinitialised`.
     **options
         Passed on to `companion.probing.probe`.
 
@@ -109,7 +107,7 @@ def probe_one(
     loaded = load_model(model, runtime)
     settings = {"block_length": block_length, "batch_size": batch_size, **options}
     return probe_loaded(
-        forget(loaded) if untrained else loaded, corpus=corpus, tokens=tokens, **settings
+        reinitialised(loaded) if untrained else loaded, corpus=corpus, tokens=tokens, **settings
     )
 
 
@@ -134,7 +132,7 @@ def probe_loaded(
     return result
 
 
-def forget(model: Model) -> Model:
+def reinitialised(model: Model) -> Model:
     """The same architecture with random weights, as its family initialises them; seeded."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -150,19 +148,6 @@ def forget(model: Model) -> Model:
     return Model.of(net, runtime, model.tokenizer, f"{model.name} (random weights)")
 
 
-def scope(datasets: Mapping[str, xr.Dataset]) -> dict[str, str]:
-    """What a verdict on these datasets holds for: models, corpus, tokens, number format."""
-    corpora = {str(d.attrs.get("corpus_name", "unnamed")) for d in datasets.values()}
-    tokens = {int(d.attrs["tokens"]) for d in datasets.values() if "tokens" in d.attrs}
-    formats = {str(d.attrs["dtype"]) for d in datasets.values() if "dtype" in d.attrs}
-    return {
-        "models": ", ".join(datasets),
-        "data": ", ".join(sorted(corpora)),
-        "size": ", ".join(f"{n:,} tokens" for n in sorted(tokens)) + " a model",
-        "numbers": ", ".join(sorted(formats)),
-    }
-
-
-def short(model: str) -> str:
+def short_name(model: str) -> str:
     """The last part of a model's name, e.g. "m128-ell8" of "ladder:m128-ell8"."""
     return PurePath(model.rpartition(":")[2]).name

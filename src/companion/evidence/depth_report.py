@@ -1,6 +1,6 @@
 """A reasoned reading of one probe: numbers first, then the sentences that follow from them.
 
-Floor 2. Every sentence is computed; the thresholds are named here and nowhere else.
+Every sentence is computed; the thresholds are named here and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from companion.evidence.scope import FEWEST_MIDDLE
 from companion.probing.summaries import (
     degrees,
+    depth,
+    estimates,
     evenness,
     middle_layers,
     middle_loss,
@@ -37,11 +40,8 @@ STRONG = 0.5
 WEAK = 0.25
 """Below this mean cosine in size, updates are called weakly correlated."""
 
-STANDOUT = 2.0
+OUTLYING = 2.0
 """A layer stands out if it turns the state by this many times the middle layers' median."""
-
-FEWEST_MIDDLE = 3
-"""With fewer middle layers than this, even and staged cannot be told apart."""
 
 REGIMES = {
     "ensemble": "ensemble averaging: many small, alike, weakly correlated steps",
@@ -70,8 +70,8 @@ class Reading:
     far : Interval or None
         The same for middle updates that lie half as many layers apart as there are; None with
         no more than `FEWEST_MIDDLE` middle layers.
-    standouts : tuple of (layer, ratio)
-        Layers whose rotation is at least `STANDOUT` times the middle median.
+    outliers : tuple of (layer, ratio)
+        Layers whose rotation is at least `OUTLYING` times the middle median.
     removed : tuple of (layer, Interval)
         Mean loss removed by each layer through the last-block lens, nats per token; empty without
         a lens.
@@ -85,7 +85,7 @@ class Reading:
     evenness: Interval
     correlation: Interval | None
     far: Interval | None
-    standouts: tuple[tuple[int, float], ...]
+    outliers: tuple[tuple[int, float], ...]
     removed: tuple[tuple[int, Interval], ...]
     loss_evenness: Interval | None
 
@@ -106,7 +106,7 @@ class Reading:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The reading in words, one sentence a finding."""
-        parts = (self._rotation(), self._correlation(), self._standouts(), *self.loss)
+        parts = (self._rotation(), self._correlation(), self._outliers(), *self.loss)
         return (*parts, f"Taken together: {REGIMES[self.regime]}.")
 
     def _rotation(self) -> str:
@@ -132,10 +132,10 @@ class Reading:
         apart = len(middle_layers(self.ell)) // 2
         return f"{near}; {apart} layers apart the mean cosine is {self.far:.2f}: {how}."
 
-    def _standouts(self) -> str:
-        if not self.standouts:
-            return f"No layer turns the state by {STANDOUT:g} times the middle median or more."
-        named = ", ".join(f"{layer} ({ratio:.1f} times)" for layer, ratio in self.standouts)
+    def _outliers(self) -> str:
+        if not self.outliers:
+            return f"No layer turns the state by {OUTLYING:g} times the middle median or more."
+        named = ", ".join(f"{layer} ({ratio:.1f} times)" for layer, ratio in self.outliers)
         return f"Layers that stand out against the middle median rotation: {named}."
 
     @property
@@ -185,7 +185,7 @@ def read(dataset: xr.Dataset, generator: np.random.Generator) -> Reading:
     generator : numpy.random.Generator
         For the intervals of the participations.
     """
-    ell = int(dataset.attrs["ell"])
+    ell = depth(dataset)
     n = len(middle_layers(ell))
     return Reading(
         model=str(dataset.attrs.get("model", "unnamed")),
@@ -194,7 +194,7 @@ def read(dataset: xr.Dataset, generator: np.random.Generator) -> Reading:
         evenness=evenness(dataset, generator),
         correlation=update_cosine(dataset) if n > 1 else None,
         far=update_cosine(dataset, n // 2) if n > FEWEST_MIDDLE else None,
-        standouts=standouts(profile(dataset, "theta"), middle_layers(ell)),
+        outliers=outliers(profile(dataset, "theta"), middle_layers(ell)),
         removed=_removed(dataset),
         loss_evenness=_loss_evenness(dataset, generator),
     )
@@ -224,18 +224,18 @@ def table(readings: Mapping[str, Reading]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").round(3)
 
 
-def standouts(
+def outliers(
     theta: np.ndarray, middle: Sequence[int] | np.ndarray
 ) -> tuple[tuple[int, float], ...]:
-    """Layers that turn the state by at least `STANDOUT` times the median of the `middle` ones."""
+    """Layers that turn the state by at least `OUTLYING` times the median of the `middle` ones."""
     ratio = theta / np.median(theta[list(middle)])
-    return tuple((int(i), float(ratio[i])) for i in np.flatnonzero(ratio >= STANDOUT))
+    return tuple((int(i), float(ratio[i])) for i in np.flatnonzero(ratio >= OUTLYING))
 
 
 def _removed(dataset: xr.Dataset) -> tuple[tuple[int, Interval], ...]:
     if "loss_removed" not in dataset:
         return ()
-    gains, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
+    gains, sem = estimates(dataset, "loss_removed")
     known, free = np.flatnonzero(np.isfinite(gains)), degrees(dataset)
     return tuple((int(i), around(float(gains[i]), float(sem[i]), free)) for i in known)
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from companion.errors import InputError
-from companion.models import Model, Parts, capture
-from companion.probing.lens import lens_values, reduce_logits
-from companion.probing.measure import groups_of, path_values, widen
+from companion.models import Model, Parts, Stream, capture
+from companion.probing.lens.readout import lens_values, reduce_logits
+from companion.probing.sweep.batch import groups_of, path_values, widen
 from companion.probing.quantities import PARTS
 from companion.probing.settings import Settings
-from companion.probing.source import Item, Shard, Source, chosen_of, clusters_of
-from companion.probing.state import Batch, State
+from companion.probing.sweep.tokens import Item, Shard, TokenBlocks, clusters_of, lens_positions
+from companion.probing.sweep.state import Batch, State
 
 Progress = Callable[[int, int | None], None]
 FEWEST_CLUSTERS = 32
@@ -29,13 +29,14 @@ class Sweep:
     """A probe under way: model, source, settings, and the state reached so far."""
 
     model: Model
-    source: Source
+    source: TokenBlocks
     settings: Settings
     shard: Shard
     state: State
     at_once: int
     parts: Parts | None = None
     reduce: Callable = reduce_logits
+    feed_forward: str | None = None
     next_block: int = 0
     blocks: int = 0
     tokens: int = 0
@@ -57,13 +58,18 @@ class Sweep:
             lengths = stream.part_norms.flatten(2).to(device)
             values |= {q.name: x for q, x in zip(PARTS, lengths, strict=True)}
         if self.settings.lens != "none":
-            seed = self.model.runtime.seed
-            chosen = chosen_of(items, self.settings.lens_fraction, seed)
-            kind = self.settings.lens
-            read = lens_values(self.model, stream, tokens, chosen, kind, self.reduce)
-            self._check_read(read, chosen, items)
+            read = self._read(stream, tokens, items)
             values |= {name: x.to(device) for name, x in read.items()}
         return Batch(values, correlation, group, cluster)
+
+    def _read(self, stream: Stream, tokens: Tensor, items: list[Item]) -> dict[str, Tensor]:
+        settings = self.settings
+        positions = lens_positions(items, settings.share, self.model.runtime.seed)
+        read = lens_values(
+            self.model, stream, tokens, positions, settings.lens, self.reduce, self.feed_forward
+        )
+        self._check_read(read, positions, items)
+        return read
 
     def _published(self, h: Tensor) -> Tensor:
         """With the last state behind the final norm, as in the published scripts."""
@@ -79,13 +85,13 @@ class Sweep:
                 f"(dtype {self.model.dtype}): try bfloat16 or float32, or check the weights"
             )
 
-    def _check_read(self, read: dict[str, Tensor], chosen: Tensor, items: list[Item]) -> None:
+    def _check_read(self, read: dict[str, Tensor], positions: Tensor, items: list[Item]) -> None:
         """A prediction that is not finite would count as absent."""
         for name, values in read.items():
-            bad = ~values[:, chosen.to(values.device)].isfinite()
+            bad = ~values[:, positions.to(values.device)].isfinite()
             if bad.any():
                 layer, place = (int(x) for x in bad.nonzero()[0])
-                number = items[int(chosen[place]) // len(items[0].tokens)].number
+                number = items[int(positions[place]) // len(items[0].tokens)].number
                 raise InputError(
                     f"{name} read at layer {layer} is not finite in block {number} "
                     f"(dtype {self.model.dtype}): the model's logits overflow or are cut off"

@@ -1,6 +1,6 @@
 """Are these the checkpoints that they are said to be? Weights that repeat, or leave the path.
 
-Floor 2. Some public models serve wrong weights at some of their training steps.
+Some public models serve wrong weights at some of their training steps.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def digest(net: Any) -> str:
 
     import torch
 
-    found = hashlib.sha256()
+    weights = hashlib.sha256()
     for weight in net.parameters():
-        found.update(weight.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        weights.update(weight.detach().contiguous().cpu().view(torch.uint8).numpy().tobytes())
+    return weights.hexdigest()
 
 
 def sketch(net: Any) -> np.ndarray:
@@ -40,7 +40,7 @@ def sketch(net: Any) -> np.ndarray:
     return torch.cat([some(weight) for weight in net.parameters()]).numpy()
 
 
-def alarms(followed: xr.Dataset) -> pd.DataFrame:
+def alarms(tracked: xr.Dataset) -> pd.DataFrame:
     r"""What is odd about the checkpoints, one row a model and step.
 
     With :math:`d_{ij}` the distance of the weights of checkpoints i and j, the detour
@@ -56,7 +56,7 @@ def alarms(followed: xr.Dataset) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [row for name in followed["model"].values for row in _alarms(followed.sel(model=name))]
+    rows = [row for name in tracked["model"].values for row in _alarms(tracked.sel(model=name))]
     return pd.DataFrame(rows)
 
 
@@ -86,18 +86,18 @@ def _alarm(i: int, digests: list[str], step: np.ndarray, detour: float) -> str:
     return "off the path of its neighbours" if detour > TURNED_BACK else ""
 
 
-def alarm_sentence(followed: xr.Dataset) -> str:
+def alarm_sentence(tracked: xr.Dataset) -> str:
     """Whether the checkpoints passed, in words."""
-    table = alarms(followed)
+    table = alarms(tracked)
     odd = table[table["alarm"] != ""]
-    told = f"{len(table)} checkpoints of {table['model'].nunique()} models were compared"
+    compared = f"{len(table)} checkpoints of {table['model'].nunique()} models were compared"
     if odd.empty:
         inner = table["detour"].dropna()
         path = f"and none makes a detour of more than {inner.max():.2f} between its neighbours"
         path = path if len(inner) else "too few to tell a path"
-        return f"{told}: all differ, {path}. The first and the last have one neighbour only."
+        return f"{compared}: all differ, {path}. The first and the last have one neighbour only."
     listed = "; ".join(
         f"{name} step {step}: {alarm}"
         for name, step, alarm in zip(odd["model"], odd["step"], odd["alarm"], strict=True)
     )
-    return f"{told}, and {len(odd)} are not what their names say: {listed}."
+    return f"{compared}, and {len(odd)} are not what their names say: {listed}."

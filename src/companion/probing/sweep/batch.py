@@ -7,7 +7,7 @@ from torch import Tensor
 
 from companion import geometry
 from companion.probing.quantities import middle
-from companion.probing.state import SHAPE, pairs
+from companion.probing.sweep.state import SHAPE, pairs
 from companion.statistics.streaming import ClusterSums
 
 CHUNK_BYTES = {"cpu": 1 << 20}

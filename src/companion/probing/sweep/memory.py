@@ -7,7 +7,8 @@ import os
 import torch
 
 from companion.models import Model
-from companion.probing.lens import tokens_at_once
+from companion.probing.lens.readout import tokens_at_once
+from companion.probing.lens.share import lenses_read
 from companion.probing.settings import Settings
 
 TOKENS_AT_ONCE = {"cpu": 8192}
@@ -52,7 +53,7 @@ def block_bytes(model: Model, settings: Settings, rows: int, length: int) -> int
     config = model.net.config.get_text_config(decoder=True)
     size = model.dtype.itemsize
     lenses = {"none": 0, "both": 2}.get(settings.lens, 1)
-    copies = 1 + settings.paper_compat + 2 * lenses * settings.lens_fraction
+    copies = 1 + settings.paper_compat + 2 * lenses * settings.share
     states = copies * (model.ell + 1) * model.m * size
     widest = max(max(*weight.shape[-2:], 1) for weight in model.blocks.parameters())
     heads = getattr(config, "num_attention_heads", model.m // 32)
@@ -64,11 +65,10 @@ def block_bytes(model: Model, settings: Settings, rows: int, length: int) -> int
 
 def logit_bytes(model: Model, settings: Settings) -> int:
     """Memory that reading the lenses takes, in bytes, however many blocks there are."""
-    layers = {"last_block": model.ell, "logit": model.ell + 1, "both": 2 * model.ell}
-    if settings.lens == "none":
+    layers = lenses_read(model.ell, settings.lens)
+    if not layers:
         return 0
-    rows = layers[settings.lens] * tokens_at_once(model, layers[settings.lens])
-    return LOGIT_COPIES * 4 * rows * model.V
+    return LOGIT_COPIES * 4 * layers * tokens_at_once(model, layers) * model.V
 
 
 def _free_bytes(device: torch.device) -> int:

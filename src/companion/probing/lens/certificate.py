@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from companion.errors import InputError
-from companion.models import Model, Stream, capture, replay_last_block
+from companion.models import Model, Parts, Stream, capture, replay_last_block
 from companion.models.anatomy import reason
+from companion.probing.lens.last_block import separable
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.03}
 """Largest accepted difference, in units of the standard deviation of what is compared."""
@@ -21,7 +22,7 @@ class CertificateError(InputError):
     """A model's parts do not add up to the model."""
 
 
-def certify(model: Model, seed: int = 0) -> dict[str, Any]:
+def certify(model: Model, seed: int = 0, parts: Parts | None = None) -> dict[str, Any]:
     """Check the parts of `model` against its own forward pass on random tokens.
 
     1. `replay`: the last block, replayed on h_{ell-1}, gives h_ell.
@@ -29,12 +30,21 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
        logits, soft caps and scales included.
     3. `future`: another last token changes no state before it.
 
+    Parameters
+    ----------
+    model : Model
+    seed : int
+        Of the random tokens.
+    parts : Parts, optional
+        With them it is also found out whether the feed-forward part treats each token by itself,
+        so that the lens needs it only at tokens that are read.
+
     Returns
     -------
     dict
         The largest differences in standard deviations, the tolerance, the names of the tail and
         of the final norm (None where there is none), how the head changes the plain product with
-        the unembedding, and whether a replay was exact.
+        the unembedding, and the name of the feed-forward part where it treats tokens singly.
 
     Raises
     ------
@@ -59,12 +69,15 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
                 f"norm and unembedding: {reason(error)}"
             ) from error
     _judge(model, differences, tolerance)
+    with torch.no_grad():
+        by_token = separable(model, stream, parts.mlp if parts else None, tolerance)
     return {
         **differences,
         "tolerance": tolerance,
         "tail": [type(part).__name__ for part in model.tail],
         "final_norm": type(model.final_norm).__name__ if model.final_norm else None,
         "head": head,
+        "by_token": by_token,
     }
 
 
