@@ -13,7 +13,10 @@ import pytest
 import companion
 
 FLOORS = {
-    0: {"errors", "files", "runtime", "provenance", "geometry", "statistics", "runs"},
+    0: {
+        *("errors", "files", "runtime", "provenance", "geometry", "regimes", "statistics"),
+        "runs",
+    },
     1: {"corpus", "models", "tables"},
     2: {"probing", "interventions", "scaling", "toy", "ladder"},
     3: {"evidence"},

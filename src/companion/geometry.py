@@ -9,6 +9,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+MIDDLE = (0.25, 0.75)
+"""The middle half of the depth, where this book looks for layers that are alike."""
+
+
+def middle(ell: int, reach: int = 1) -> list[int]:
+    """Blocks l for which what lies in l..l+reach is centred in the middle half of the depth.
+
+    (l + reach/2) / ell is in `MIDDLE`; `reach` 2 is for what happens to block l and the next.
+    At ell = 2 these are both blocks, so that a network of two has no middle of its own.
+    """
+    low, high = MIDDLE
+    return [at for at in range(ell + 1 - reach) if low <= (at + reach / 2) / ell <= high]
+
 
 def norm(x: Tensor) -> Tensor:
     """Length of each vector, |x| = sqrt(sum_i x_i^2); (..., m) -> (...)."""

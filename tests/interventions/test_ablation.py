@@ -25,7 +25,7 @@ def loss(model, tokens):
 
 
 def test_loss_change_equals_the_difference_of_whole_runs(model, tokens):
-    found = loss_change(ablate(model, tokens, ("skip", "repeat"), batch=2))
+    found = loss_change(ablate(model, tokens, ("skip", "repeat"), batch_size=2))
     for kind in ("skip", "repeat"):
         for layer in (0, 2):
             with intervene(model, kind, layer):
@@ -76,7 +76,7 @@ def test_documents_are_kept_apart_and_all_tokens_counted(llama, tokens):
 
 
 def test_batch_size_does_not_matter(llama, tokens):
-    one, three = (ablate(llama, tokens, "swap", batch=b) for b in (1, 3))
+    one, three = (ablate(llama, tokens, "swap", batch_size=b) for b in (1, 3))
     np.testing.assert_allclose(one.loss, three.loss, atol=1e-6)
 
 
@@ -110,8 +110,11 @@ def test_progress_is_told_and_the_result_can_be_stored(llama, tokens, tmp_path):
     import xarray as xr
 
     told = []
-    found = ablate(llama, tokens, "skip", batch=2, progress=lambda *at: told.append(at))
-    assert told == [(2, 3), (3, 3)]
+    found = ablate(llama, tokens, "skip", batch_size=2, progress=lambda *at: told.append(at))
+    done, totals = zip(*told, strict=True)
+    assert set(totals) == {done[-1]}
+    assert list(done) == sorted(done)
+    assert len(done) > 10
     save(found, tmp_path / "a.nc")
     with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as stored:
         xr.testing.assert_identical(stored.load(), found)

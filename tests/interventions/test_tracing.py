@@ -62,14 +62,14 @@ def test_clean_and_corrupted_runs_against_the_models_own_loop(model, traced):
 
 
 def test_one_restored_state_against_the_models_own_loop(model, traced):
-    from companion.interventions import record
+    from companion.models import capture
 
     item = encode(FACTS[0], model.tokenizer)
     noise = _noise(model, FACTS[0], item, SPEC) * SPEC.noise * embedding_std(model)
     with torch.inference_mode():
-        clean = record(model, torch.tensor([item.ids]))
+        clean = capture(model, torch.tensor([item.ids]))
     token = item.subject[-1]
-    state = clean.states[2][0, token]
+    state = clean.h[2, 0, token]
     expected = probability(model, item, (2, token), state, noise[1])
     found = traced.probability.isel(prompt=0).sel(noise=1, layer=2, token=token)
     assert float(found) == pytest.approx(expected, rel=1e-4)

@@ -7,7 +7,7 @@ import torch
 from matplotlib import pyplot as plt
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from companion.interventions import KINDS, Fact, Tracing, ablate, controls, findings, trace
+from companion.interventions import KINDS, Fact, Tracing, ablate, controls, costs, trace
 from companion.models import Model
 from companion.plotting import interventions as figures
 from companion.runtime import Runtime
@@ -71,8 +71,8 @@ def test_across_has_a_line_for_each_model_at_its_relative_depth(ladder, generato
 
 def test_costs_below_zero_are_named_and_not_drawn(ladder, generator):
     ax = figures.against_depth(ladder, generator)
-    costs = [float(findings.middle_cost(d, "skip")) for d in ladder.values()]
-    for name, value in zip(ladder, costs, strict=True):
+    middle = [float(costs.middle_cost(d, "skip")) for d in ladder.values()]
+    for name, value in zip(ladder, middle, strict=True):
         assert (f"skip at {name[3:]}" in ax.get_title()) == (value <= 0)
 
 

@@ -7,29 +7,26 @@ named in the scope and does not enter the verdict. All ranges are fixed here, be
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from companion.evidence.claims import NOT_REPRODUCED, REPRODUCED, Claim, Measurement
 from companion.evidence.comparison import (
-    FEWEST_BLOCKS,
-    STATISTICS,
     Comparison,
     LensNumbers,
     Row,
 )
-from companion.probing.findings import INVERSE
-from companion.probing.reading import EVEN, FEWEST_MIDDLE, WEAK
-from companion.probing.report import FEWEST_DEPTHS
+from companion.evidence.depth_report import EVEN, WEAK
+from companion.evidence.geometry import FEWEST_DEPTHS, INVERSE, PLACE
+from companion.evidence.scope import FEWEST_MIDDLE
 from companion.probing.resampling import LENSES
 from companion.probing.summaries import middle_layers
 from companion.statistics.intervals import Interval, log_slope
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-PLACE = "paper, figure 2 and appendix A"
 OURS = "our test of the paper's ensemble averaging"
 SMALL = 0.5
 """A rotation up to this many radians (29 degrees) is small: 0.88 of the direction is kept."""

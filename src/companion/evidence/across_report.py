@@ -58,7 +58,7 @@ def _text(interval: Interval | None) -> str:
 
 def standing_out(r: Row) -> str:
     """Blocks that turn the state at least twice as far as the middle median, in words."""
-    return ", ".join(f"{layer} ({ratio:.1f} times)" for layer, ratio in r.standouts) or "none"
+    return ", ".join(f"{layer} ({ratio:.1f} times)" for layer, ratio in r.outliers) or "none"
 
 
 def inside(r: Row, name: str, c: Comparison) -> bool | None:

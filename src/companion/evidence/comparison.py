@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.interventions.ablation import by_documents, gain_of_depth
-from companion.interventions.findings import ratio, share
-from companion.probing.reading import standouts
-from companion.probing.report import own_loss
+from companion.evidence.depth_report import outliers
+from companion.interventions.costs import by_documents, gain_of_depth, ratio, share
 from companion.probing.resampling import (
     LENSES,
     known_loss,
@@ -24,7 +22,7 @@ from companion.probing.resampling import (
     middle_share,
     worse_than_guessing,
 )
-from companion.probing.summaries import evenness, middle_layers, middle_mean, profile
+from companion.probing.summaries import evenness, middle_layers, middle_mean, own_loss, profile
 from companion.probing.twins import Twins
 from companion.statistics.intervals import Interval
 
@@ -81,7 +79,7 @@ class Row:
         Cost of skipping a middle block in equal shares of what all blocks gain.
     swap, parallel : Interval or None
         Cost of swapping, of running side by side two middle blocks, over that of skipping one.
-    standouts : tuple of (layer, ratio)
+    outliers : tuple of (layer, ratio)
         Blocks that turn the state by at least twice the middle median.
     """
 
@@ -101,7 +99,7 @@ class Row:
     skip: Interval | None
     swap: Interval | None
     parallel: Interval | None
-    standouts: tuple[tuple[int, float], ...]
+    outliers: tuple[tuple[int, float], ...]
 
     @property
     def turns(self) -> Interval:
@@ -240,7 +238,7 @@ def row(
         skip=skip,
         swap=swap,
         parallel=parallel,
-        standouts=standouts(theta, chosen),
+        outliers=outliers(theta, chosen),
     )
 
 

@@ -1,21 +1,29 @@
 """Reach into a model and see what changes: causal tracing, and blocks out of their order.
 
 Floor 2. Works on any decoder-only transformers model that `companion.models` can load.
+`blocks` disturbs a block, `losses` and `ablation` measure what that costs, `costs` summarises it;
+`comparison` does so for several models, `controls` for stacks of known regime. `facts`, `encoding`
+and `tracing` trace facts, `recovery` summarises that.
 """
 
-from companion.interventions.ablation import (
-    ablate,
+from companion.interventions.ablation import ablate, estimate_ablation
+from companion.interventions.blocks import KINDS, intervene, places
+from companion.interventions.comparison import (
+    Pretrained,
+    ablate_models,
+    ablate_or_stored,
+    ablate_text,
+)
+from companion.interventions.costs import (
     by_documents,
     gain_of_depth,
     loss_change,
+    middle,
+    middle_cost,
     resampled,
 )
-from companion.interventions.blocks import KINDS, intervene, places
 from companion.interventions.encoding import ROLES, Encoded, encode
 from companion.interventions.facts import Fact, load_facts, packaged_facts
-from companion.interventions.findings import middle, middle_cost
-from companion.interventions.passage import Passage, record, resume
-from companion.interventions.several import ablate_each
 from companion.interventions.tracing import Tracing, embedding_std, save, trace
 
 __all__ = [
@@ -23,13 +31,16 @@ __all__ = [
     "ROLES",
     "Encoded",
     "Fact",
-    "Passage",
+    "Pretrained",
     "Tracing",
     "ablate",
-    "ablate_each",
+    "ablate_models",
+    "ablate_or_stored",
+    "ablate_text",
     "by_documents",
     "embedding_std",
     "encode",
+    "estimate_ablation",
     "gain_of_depth",
     "intervene",
     "load_facts",
@@ -38,9 +49,7 @@ __all__ = [
     "middle_cost",
     "packaged_facts",
     "places",
-    "record",
     "resampled",
-    "resume",
     "save",
     "trace",
 ]

@@ -1,13 +1,12 @@
-"""How much the loss rises when one block is skipped, swapped, repeated, averaged or parallelised.
-
-The run up to the changed block is the clean one, so it is computed once and every intervention
-starts from its state: half the work of running the whole model for each block.
-"""
+"""How much the loss rises when a block is skipped, swapped, repeated, averaged, parallelised."""
 
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,23 @@ import xarray as xr
 from torch import Tensor
 
 from companion.errors import InputError
-from companion.interventions.blocks import KINDS, intervene, places
-from companion.interventions.passage import Passage, forward, record, resume
-from companion.models import Model
+from companion.interventions.blocks import KINDS, places
+from companion.interventions.losses import Plan, Sizes, losses, units
+from companion.models import Model, as_model, measure
+from companion.models.cost import readout_weight
+from companion.models.memory import out_of_memory
 from companion.provenance import provenance
-from companion.statistics.intervals import Interval, percentile, resample
 
 Progress = Callable[[int, int], None]
 
 
 def ablate(
-    model: Model,
+    model: Model | str | Any,
     tokens: Any,
     kind: str | Sequence[str] = KINDS,
     *,
-    batch: int = 8,
+    read_fraction: float = 1.0,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     r"""Loss of `model` with each block changed in turn, document by document.
@@ -40,15 +41,19 @@ def ablate(
 
     Parameters
     ----------
-    model : Model
+    model : Model, str or transformers model
+        As for `companion.models.as_model`.
     tokens : array of int (block, position), or iterable of `corpus.Block`
         Without document numbers every row counts as a document.
     kind : str or sequence of str
         What to do to the blocks, see `intervene`.
-    batch : int
-        Rows run at once.
+    read_fraction : float
+        Share of the predictions in each row, drawn at random, whose loss is read: logits of a
+        large vocabulary can cost more than all blocks.
+    batch_size : int, optional
+        Rows run at once; by default what memory holds. Halved when memory runs out.
     progress : callable, optional
-        Called with (rows done, rows in all).
+        Called with (work done, work in all), in tokens through one block.
 
     Returns
     -------
@@ -59,27 +64,107 @@ def ablate(
     Raises
     ------
     InputError
-        If a kind is unknown or the tokens do not fit the model.
+        If a kind is unknown, the tokens do not fit the model, or its blocks cannot be run apart.
 
     Notes
     -----
     Ours; the paper infers similarity from correlations and rotations, it removes nothing.
     """
+    model = as_model(model)
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)
-    ell = model.ell
-    plan = [(k, layer) for k in kinds for layer in places(k, ell)]
+    plan = [(k, layer) for k in kinds for layer in places(k, model.ell)]
     rows, documents = _rows(tokens)
-    names, member = np.unique(documents[:, 1:], return_inverse=True)
-    member = member.reshape(documents[:, 1:].shape)
-    sums = np.zeros((len(plan) + 2, len(names)))
-    for start in range(0, len(rows), batch):
-        cut = slice(start, start + batch)
-        ids = torch.as_tensor(rows[cut], device=model.device)
-        for number, losses in enumerate(_losses(model, ids, plan)):
-            sums[number] += _per_document(losses, member[cut], len(names))
-        if progress:
-            progress(min(start + batch, len(rows)), len(rows))
-    return _dataset(model, kinds, plan, names, np.bincount(member.ravel()), sums)
+    _check(model, rows, read_fraction, batch_size)
+    read = _positions(rows.shape, read_fraction, model.runtime.seed)
+    sums = _Sums.empty(len(plan) + 2, np.take_along_axis(documents, read + 1, 1))
+    blocks, readouts = units(model, plan, len(rows), rows.shape[1], read.shape[1])
+    sizes = Sizes.fit(model, rows.shape[1], len(plan), batch_size)
+    work = _Work(blocks + readouts * readout_weight(model), progress, sizes)
+    start = 0
+    while start < len(rows):
+        cut = slice(start, start + work.sizes.rows)
+        sums.add(cut, _measured(model, rows[cut], plan, read[cut], work))
+        start = cut.stop
+    found = _dataset(model, kinds, plan, sums)
+    return found.assign_attrs(read_fraction=read_fraction)
+
+
+def estimate_ablation(
+    model: Model | str | Any,
+    rows: int,
+    length: int,
+    kinds: str | Sequence[str] = KINDS,
+    *,
+    read_fraction: float = 1.0,
+) -> float:
+    """Seconds that `ablate` will take on this machine, from a measurement of about a second.
+
+    Parameters
+    ----------
+    model : Model, str or transformers model
+    rows, length : int
+        Rows of text, and tokens in each.
+    kinds, read_fraction
+        As for `ablate`.
+    """
+    model = as_model(model)
+    kinds = (kinds,) if isinstance(kinds, str) else kinds
+    plan = [(k, layer) for k in kinds for layer in places(k, model.ell)]
+    read = _read_in_a_row(length, read_fraction)
+    return measure(model, length).seconds(*units(model, plan, rows, length, read))
+
+
+@dataclass
+class _Work:
+    """What has been done of a run, whom to tell, and how much is done at once."""
+
+    total: int
+    progress: Progress | None
+    sizes: Sizes
+    done: int = 0
+
+    def tell(self, more: int) -> None:
+        self.done += more
+        if self.progress:
+            self.progress(self.done, self.total)
+
+    def halve(self, model: Model, rows: int) -> None:
+        """Less at once from here on, after memory did not suffice for so many rows."""
+        if rows == self.sizes.kept == 1:
+            raise InputError(
+                f"memory does not suffice for one row on {model.runtime.device}: "
+                "use shorter rows, a smaller model or another device"
+            )
+        self.sizes = Sizes(max(1, rows // 2), max(1, self.sizes.kept // 2), 1)
+        if model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        warnings.warn(
+            f"memory did not suffice for {rows} rows at once: going on with {self.sizes.rows}",
+            stacklevel=4,
+        )
+
+
+@dataclass
+class _Sums:
+    """Summed losses (item, document) over the predictions read, and how many there were."""
+
+    names: np.ndarray
+    member: np.ndarray
+    losses: np.ndarray
+
+    @classmethod
+    def empty(cls, items: int, documents: np.ndarray) -> _Sums:
+        names, member = np.unique(documents, return_inverse=True)
+        return cls(names, member.reshape(documents.shape), np.zeros((items, len(names))))
+
+    def add(self, rows: slice, found: Tensor) -> None:
+        """Losses (item, prediction) of these rows."""
+        member, n = self.member[rows].ravel(), len(self.names)
+        self.losses += [np.bincount(member, one, n) for one in found.numpy()]
+
+    @property
+    def counts(self) -> np.ndarray:
+        return np.bincount(self.member.ravel())
 
 
 def _rows(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -97,119 +182,67 @@ def _rows(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.repeat(np.arange(len(rows))[:, None], rows.shape[1], axis=1)
 
 
-@torch.inference_mode()
-def _losses(model: Model, ids: Tensor, plan: list[tuple[str, int]]) -> Iterable[np.ndarray]:
-    """Cross-entropies (B, T-1): clean, without any block, then for each item of the plan."""
-    clean = record(model, ids)
-    yield _cross_entropy(clean.logits, ids)
-    yield _cross_entropy(_from(model, ids, model.ell, 0, clean), ids)
-    for kind, layer in plan:
-        with intervene(model, kind, layer, clean):
-            yield _cross_entropy(_from(model, ids, layer, layer, clean), ids)
+def _check(model: Model, rows: np.ndarray, read_fraction: float, batch_size: int | None) -> None:
+    if not 0 < read_fraction <= 1:
+        raise InputError(f"read_fraction {read_fraction} must be above 0 and at most 1")
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch size {batch_size} is out of range: use at least 1 block")
+    if rows.min() < 0 or rows.max() >= model.V:
+        raise InputError(
+            f"token {int(rows.max() if rows.min() >= 0 else rows.min())} is none of model "
+            f"{model.name!r}: use 0..{model.V - 1}"
+        )
 
 
-def _from(model: Model, ids: Tensor, layer: int, state: int, clean: Passage) -> Tensor:
-    """Logits of a run that enters block `layer` with the clean h[state]."""
-    with resume(model, layer, clean.states[state], clean):
-        return forward(model, ids)
+def _read_in_a_row(length: int, fraction: float) -> int:
+    return math.ceil(fraction * (length - 1))
 
 
-def _cross_entropy(logits: Tensor, ids: Tensor) -> np.ndarray:
-    flat = logits[:, :-1].float().flatten(0, 1)
-    losses = torch.nn.functional.cross_entropy(flat, ids[:, 1:].flatten(), reduction="none")
-    return losses.cpu().double().numpy()
+def _positions(shape: tuple[int, int], fraction: float, seed: int) -> np.ndarray:
+    """Positions (row, read) whose prediction of the next token is read, in order, seeded by row."""
+    number, length = _read_in_a_row(shape[1], fraction), shape[1] - 1
+    drawn = [
+        np.sort(np.random.default_rng([seed, row]).choice(length, number, replace=False))
+        for row in range(shape[0])
+    ]
+    return np.array(drawn)
 
 
-def _per_document(losses: np.ndarray, member: np.ndarray, n: int) -> np.ndarray:
-    return np.bincount(member.ravel(), weights=losses, minlength=n)
+def _measured(model: Model, rows: np.ndarray, plan: Plan, read: np.ndarray, work: _Work) -> Tensor:
+    """Losses (item, prediction) of some rows; in halves where memory does not suffice."""
+    began = work.done
+    try:
+        ids = torch.as_tensor(rows, device=model.device)
+        chosen = (read + rows.shape[1] * np.arange(len(rows))[:, None]).ravel()
+        return losses(model, ids, plan, torch.from_numpy(chosen), work.sizes, work.tell)
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+    work.done = began
+    work.halve(model, len(rows))
+    size = work.sizes.rows
+    cuts = [slice(start, start + size) for start in range(0, len(rows), size)]
+    return torch.cat([_measured(model, rows[cut], plan, read[cut], work) for cut in cuts], 1)
 
 
-def _dataset(model, kinds, plan, names, counts, sums) -> xr.Dataset:
+def _dataset(model: Model, kinds: tuple[str, ...], plan: Plan, sums: _Sums) -> xr.Dataset:
     """Put the sums (plan + 2, document) where they belong, as means per token."""
-    loss = xr.DataArray(
-        np.full((len(kinds), model.ell, len(names)), np.nan),
-        dims=("kind", "layer", "document"),
-        coords={"kind": list(kinds), "layer": np.arange(model.ell), "document": names},
-        attrs={"units": "nats per token"},
-    )
-    for (kind, layer), total in zip(plan, sums[2:], strict=True):
-        loss.loc[kind, layer] = total / counts
     nats = {"units": "nats per token"}
+    loss = xr.DataArray(
+        np.full((len(kinds), model.ell, len(sums.names)), np.nan),
+        dims=("kind", "layer", "document"),
+        coords={"kind": list(kinds), "layer": np.arange(model.ell), "document": sums.names},
+        attrs=nats,
+    )
+    clean, empty, *others = sums.losses / sums.counts
+    for (kind, layer), mean in zip(plan, others, strict=True):
+        loss.loc[kind, layer] = mean
     variables = {
         "loss": loss,
-        "loss_clean": ("document", sums[0] / counts, nats),
-        "loss_empty": ("document", sums[1] / counts, nats),
-        "tokens": ("document", counts, {"units": "predicted tokens"}),
+        "loss_clean": ("document", clean, nats),
+        "loss_empty": ("document", empty, nats),
+        "tokens": ("document", sums.counts, {"units": "predicted tokens"}),
     }
     stamp = provenance(model.runtime, {"model": model.name, "kinds": list(kinds)})
     attrs = {"model": model.name, "ell": model.ell, "corpus": "tokens given"}
-    attrs["provenance"] = json.dumps(stamp)
-    return xr.Dataset(variables, attrs=attrs)
-
-
-def loss_change(dataset: xr.Dataset, weights: xr.DataArray | float = 1.0) -> xr.DataArray:
-    """Loss change (kind, layer, ...) in nats per token, documents weighted by their tokens.
-
-    Parameters
-    ----------
-    dataset : xarray.Dataset
-        From `ablate`.
-    weights : DataArray with a dimension `document`, optional
-        How often each document counts; the other dimensions stay, e.g. resamples.
-    """
-    tokens = dataset.tokens * weights
-    change = (dataset.loss - dataset.loss_clean).fillna(0.0)
-    mean = xr.dot(change, tokens, dim="document") / tokens.sum("document")
-    return mean.where(dataset.loss.notnull().all("document"))
-
-
-def gain_of_depth(dataset: xr.Dataset, weights: xr.DataArray | float = 1.0) -> xr.DataArray:
-    """Loss without any block minus loss with all, in nats per token; weights as there."""
-    tokens = dataset.tokens * weights
-    gain = (dataset.loss_empty - dataset.loss_clean) * tokens
-    return gain.sum("document") / tokens.sum("document")
-
-
-def resampled(
-    dataset: xr.Dataset, generator: np.random.Generator, draws: int = 1000
-) -> xr.DataArray:
-    """Weights (draw, document) of a bootstrap over documents, for `loss_change` and the like."""
-    counts = resample(dataset.sizes["document"], draws, generator)
-    return xr.DataArray(counts, dims=("draw", "document"), coords={"document": dataset.document})
-
-
-def by_documents(
-    statistic: Callable[[xr.DataArray | float], xr.DataArray],
-    dataset: xr.Dataset,
-    generator: np.random.Generator,
-    *,
-    draws: int = 1000,
-    level: float = 0.95,
-) -> Interval:
-    """Percentile interval of a statistic over resampled documents.
-
-    Parameters
-    ----------
-    statistic : callable
-        Takes document weights as `loss_change` does, returns a number per draw.
-    dataset : xarray.Dataset
-        Whose documents are resampled.
-    generator : numpy.random.Generator
-    draws : int
-    level : float
-    """
-    values = statistic(resampled(dataset, generator, draws))
-    name = "document bootstrap"
-    return percentile(values, float(statistic(1.0)), level=level, method=name)
-
-
-def profiles(
-    dataset: xr.Dataset, generator: np.random.Generator, *, draws: int = 500, level: float = 0.95
-) -> xr.Dataset:
-    """`estimate`, `low`, `high` (kind, layer) of the loss change, bootstrapped over documents."""
-    estimate = loss_change(dataset)
-    changes = loss_change(dataset, resampled(dataset, generator, draws)).fillna(0.0)
-    ends = changes.quantile([(1 - level) / 2, (1 + level) / 2], "draw").where(estimate.notnull())
-    low, high = (ends.isel(quantile=i, drop=True) for i in (0, 1))
-    variables = {"estimate": estimate, "low": low, "high": high}
-    return xr.Dataset(variables, attrs=dataset.attrs)
+    return xr.Dataset(variables, attrs=attrs | {"provenance": json.dumps(stamp)})

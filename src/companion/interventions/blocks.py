@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from operator import add
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from companion.errors import InputError
-from companion.interventions.passage import Passage, peek, replaced, split, states_of
-from companion.models import Model
+from companion.models import Model, Stream, as_model, capture
+from companion.models.hooks import replaced, split, with_states
 
 Run = Callable[[int, Tensor], Tensor]
 Rule = Callable[[Tensor, Run], Tensor]
@@ -87,7 +89,7 @@ def rules(kind: str, layer: int, ell: int) -> dict[int, Rule]:
 
 @contextmanager
 def intervene(
-    model: Model, kind: str, layer: int, passage: Passage | None = None
+    model: Model | Any, kind: str, layer: int, stream: Stream | None = None
 ) -> Iterator[None]:
     r"""Change block `layer` (counted from 0) while the `with` lasts.
 
@@ -102,42 +104,47 @@ def intervene(
 
     Parameters
     ----------
-    model : Model
+    model : Model, or a transformers model in memory
     kind : str
         One of `KINDS`.
     layer : int
         The block, 0..ell-1; 0..ell-2 for swap and parallel.
-    passage : Passage, optional
-        A run of tokens of the very shape that will be run, kept by `record`. A block that moves
+    stream : Stream, optional
+        A run of tokens of the very shape that will be run, kept by `capture`. A block that moves
         then takes its own mask and positions along; without, it uses those of its new place.
 
     Raises
     ------
     InputError
         If the kind is unknown, the layer is not there, or blocks that attend differently
-        (sliding and full) would change places without a `passage`; within the `with`, if the
+        (sliding and full) would change places without a `stream`; within the `with`, if the
         model runs with a cache.
     """
+    model = as_model(model)
     changed = rules(kind, layer, model.ell)
-    if passage is None:
+    if stream is None:
         _refuse_mixed(model, kind, layer)
     own = [block.forward for block in model.blocks]
-    pattern = passage or peek(model)
-    forwards = {place: _ruled(rule, own, pattern, passage) for place, rule in changed.items()}
-    with replaced(model, forwards):
+    answer = (stream or capture(model, torch.zeros(1, 1, dtype=torch.long))).answer
+    forwards = {
+        model.blocks[place]: _ruled(rule, own, answer, stream) for place, rule in changed.items()
+    }
+    with replaced(forwards):
         yield
 
 
-def _ruled(rule: Rule, own: list[Callable], pattern: Passage, passage: Passage | None) -> Callable:
-    def forward(*args, **kwargs):
+def _ruled(
+    rule: Rule, own: list[Callable[..., Any]], answer: Any, stream: Stream | None
+) -> Callable[..., Any]:
+    def forward(*args: Any, **kwargs: Any) -> Any:
         state, here = split(args, kwargs)
         _refuse_cache(*args, *kwargs.values())
 
         def run(index: int, h: Tensor) -> Tensor:
-            others, named = here if passage is None else passage.rest[index]
-            return states_of(own[index](h, *others, **named))
+            call = here if stream is None else stream.calls[index]
+            return call(own[index], h)
 
-        return pattern.like(rule(state, run))
+        return with_states(answer, rule(state, run))
 
     return forward
 
@@ -158,5 +165,5 @@ def _refuse_mixed(model: Model, kind: str, layer: int) -> None:
     if len(set(beside)) > 1:
         raise InputError(
             f"{kind} at block {layer} of {model.name} exchanges blocks that attend differently "
-            f"({', '.join(sorted(set(beside)))}): give a passage recorded with your tokens"
+            f"({', '.join(sorted(set(beside)))}): give a stream captured from your tokens"
         )

@@ -22,8 +22,7 @@ from companion.errors import InputError
 from companion.files import write_netcdf
 from companion.interventions.encoding import Encoded, encode
 from companion.interventions.facts import Fact, load_facts
-from companion.interventions.passage import Passage, edited, forward, record, resume
-from companion.models import Model, load_model
+from companion.models import Model, Stream, capture, load_model, patched, started_at
 from companion.provenance import provenance
 from companion.runtime import Runtime
 
@@ -140,16 +139,17 @@ def embedding_std(model: Model) -> float:
 @torch.inference_mode()
 def _trace_one(model: Model, fact: Fact, item: Encoded, spec: Tracing, std: float) -> xr.Dataset:
     ids = torch.tensor([item.ids], device=model.device)
-    clean = record(model, ids, len(item.target))
+    clean = capture(model, ids)
     noise = _noise(model, fact, item, spec) * (spec.noise * std)
-    corrupted = record(model, ids.expand(spec.draws, -1), len(item.target), noise)
-    low = _probability(corrupted.logits, item)
-    grid = np.repeat(low[:, None, None], len(clean.states), 1).repeat(len(item.prompt), 2)
-    for layer in range(len(clean.states)):
+    corrupted = capture(model, ids.expand(spec.draws, -1), noise=noise)
+    given, lost = (model.readout(run.h[-1][:, -len(item.target) :]) for run in (clean, corrupted))
+    low = _probability(lost, item)
+    grid = np.repeat(low[:, None, None], model.ell + 1, 1).repeat(len(item.prompt), 2)
+    for layer in range(model.ell + 1):
         rows = _restored(model, ids, item, clean, corrupted, layer, spec)
         grid[:, layer, item.subject.start :] = np.concatenate(list(rows)).reshape(spec.draws, -1)
-    rank = _rank(clean.logits[0], item)
-    high = _probability(clean.logits, item)[0]
+    rank = _rank(given[0], item)
+    high = _probability(given, item)[0]
     return _labelled(fact, item, grid, high, low, rank, _why_unknown(high, low, rank, spec))
 
 
@@ -172,8 +172,8 @@ def _restored(
     model: Model,
     ids: Tensor,
     item: Encoded,
-    clean: Passage,
-    corrupted: Passage,
+    clean: Stream,
+    corrupted: Stream,
     layer: int,
     spec: Tracing,
 ) -> Iterator[np.ndarray]:
@@ -186,13 +186,13 @@ def _restored(
 
         def put_right(h: Tensor, at: int, own=own, token=token) -> Tensor:
             h = h.clone()
-            h[own, token] = clean.states[at][0, token]
+            h[own, token] = clean.h[at, 0, token]
             return h
 
-        start = put_right(corrupted.states[window[0]][draw], window[0])
+        start = put_right(corrupted.h[window[0]][draw], window[0])
         later = {at: lambda h, at=at, put=put_right: put(h, at) for at in window[1:]}
-        with resume(model, window[0], start, corrupted), edited(model, later):
-            logits = forward(model, ids.expand(len(draw), -1), len(item.target))
+        with started_at(model, window[0], start, corrupted), patched(model, later):
+            logits = model.logits(ids.expand(len(draw), -1), len(item.target))
         yield _probability(logits, item)
 
 

@@ -1,17 +1,40 @@
-"""Causal language models: load one by name, name its parts, read its residual stream (floor 1)."""
+"""Causal language models: load one by name, name its parts, read its residual stream (floor 1).
+
+`load` and `weights` bring a model, `given` takes it however it comes, `anatomy` and `parts` name
+what it is made of; `hooks` and `stream` read, replay and change its residual stream; `memory` and
+`cost` say what that takes.
+"""
 
 from companion.models.anatomy import Model
+from companion.models.cost import Cost, measure, token_losses
+from companion.models.given import as_model
 from companion.models.load import ladder_models, load_model
 from companion.models.parts import Parts, find_parts
-from companion.models.stream import Stream, capture, replay_last_block
+from companion.models.stream import (
+    Stream,
+    calls_for,
+    capture,
+    patched,
+    replay,
+    replay_last_block,
+    started_at,
+)
 
 __all__ = [
+    "Cost",
     "Model",
     "Parts",
     "Stream",
+    "as_model",
+    "calls_for",
     "capture",
     "find_parts",
     "ladder_models",
     "load_model",
+    "measure",
+    "patched",
+    "replay",
     "replay_last_block",
+    "started_at",
+    "token_losses",
 ]

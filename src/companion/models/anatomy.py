@@ -8,8 +8,7 @@ scales are the model's own. `probing.certificate` checks all of it on numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from companion.errors import InputError
+from companion.models.hooks import first_tensor, replaced
 from companion.runtime import Runtime
 
 
@@ -128,40 +128,36 @@ class Model:
         """Run everything up to the tail; hooks see the states. tokens: (B, T)."""
         self.net.base_model(input_ids=tokens.to(_entrance(self.net)), use_cache=False)
 
-    def logits(self, tokens: Tensor) -> Tensor:
-        """The model's own logits, (B, T, vocabulary), of tokens (B, T)."""
+    def logits(self, tokens: Tensor, last: int = 0) -> Tensor:
+        """The model's own logits, (B, T, vocabulary), of tokens (B, T).
+
+        `last` asks for those of that many last positions only; 0 for all.
+        """
         tokens = tokens.to(_entrance(self.net))
-        return self.net(input_ids=tokens, use_cache=False).logits.to(self.device)
+        few = {"logits_to_keep": last} if last else {}
+        return self.net(input_ids=tokens, use_cache=False, **few).logits.to(self.device)
 
     def readout(self, z: Tensor) -> Tensor:
         """Logits of states behind the last block: tail, then the model's own head.
 
         Parameters
         ----------
-        z : Tensor, shape (n, m)
+        z : Tensor, shape (..., m)
 
         Returns
         -------
-        Tensor, shape (n, vocabulary)
+        Tensor, shape (..., vocabulary)
             With the model's soft caps and scales, in its dtype.
         """
+        shape, z = z.shape[:-1], z.flatten(0, -2)
         for part in self.tail:
             z = part(z)
         placeholder = torch.zeros((1, len(z)), dtype=torch.int64, device=z.device)
-        with self._owner_returns(z.unsqueeze(0)):
-            return self.net(input_ids=placeholder, use_cache=False).logits[0].to(self.device)
-
-    @contextmanager
-    def _owner_returns(self, z: Tensor) -> Iterator[None]:
+        z = z.unsqueeze(0)
         known = (z,) if self.output is tuple else self.output(last_hidden_state=z)
-        patched = vars(self.owner).get("forward")
-        self.owner.forward = lambda *args, **kwargs: known
-        try:
-            yield
-        finally:
-            del self.owner.forward
-            if patched is not None:
-                self.owner.forward = patched
+        with replaced({self.owner: lambda *_, **__: known}):
+            logits = self.net(input_ids=placeholder, use_cache=False).logits
+        return logits[0].unflatten(0, shape).to(self.device)
 
 
 def reason(error: Exception) -> str:
@@ -231,11 +227,6 @@ def _trace(
         for handle in handles:
             handle.remove()
     return tuple(called), outputs[0], devices[0]
-
-
-def first_tensor(output: Any) -> Tensor:
-    """The states in what a module returns: a tensor, or the first of a tuple."""
-    return output if isinstance(output, Tensor) else output[0]
 
 
 def _check_vocabulary(model: Model) -> None:

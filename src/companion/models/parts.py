@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion.models.anatomy import Model, first_tensor
+from companion.models.anatomy import Model
+from companion.models.hooks import first_tensor, split
 
 ACCURACY = {torch.float16: 0.05, torch.bfloat16: 0.2}
 """Accepted relative difference where dh is the difference of rounded states; else 1e-3."""
@@ -66,7 +67,7 @@ def _watch(model: Model, tokens: Tensor) -> tuple[list[dict[str, Tensor]], list[
 
     def block_hook(kept: list[Tensor]):
         def keep(module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
-            entered = args[0] if args else kwargs["hidden_states"]
+            entered, _ = split(args, kwargs)
             dh = first_tensor(output).cpu().double() - entered.cpu().double()
             kept.append(dh.reshape(-1, dh.shape[-1]))
 

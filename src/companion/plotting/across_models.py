@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from companion.evidence.across_report import error_band
 from companion.evidence.comparison import FEWEST_BLOCKS, REAL, STATISTICS, Comparison, Row
-from companion.interventions.ablation import gain_of_depth, profiles
+from companion.interventions.costs import gain_of_depth, profiles
 from companion.plotting import theme
 from companion.plotting.probing import plain_logs
 from companion.probing.resampling import loss_left

@@ -14,8 +14,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from companion.interventions import KINDS, ROLES
-from companion.interventions.ablation import profiles
-from companion.interventions.findings import cost, ratio
+from companion.interventions.costs import cost, profiles, ratio
 from companion.interventions.recovery import recovered
 from companion.interventions.recovery import strongest as strongest_facts
 from companion.plotting import theme

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING
 
 from companion.errors import InputError
 from companion.files import stored
+from companion.probing.compare_models import (
+    model_names,
+    probe_loaded,
+    reinitialised,
+    short_name,
+)
 from companion.probing.dataset import open as open_probe
-from companion.probing.several import forget, listing, probe_loaded, short
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -43,7 +48,7 @@ def probe_twins(models: str, runtime: Runtime, **options) -> Twins:
     Parameters
     ----------
     models : str
-        As for `listing`; empty for none.
+        As for `model_names`; empty for none.
     runtime : Runtime
     **options
         As for `probe_loaded`.
@@ -51,14 +56,14 @@ def probe_twins(models: str, runtime: Runtime, **options) -> Twins:
     from companion.models import load_model
 
     trained, untrained, missing = {}, {}, {}
-    for name in listing(models) if models.strip() else ():
+    for name in model_names(models) if models.strip() else ():
         try:
             loaded = load_model(name, runtime)
         except InputError as refused:
-            missing[short(name)] = str(refused)
+            missing[short_name(name)] = str(refused)
             continue
-        trained[short(name)] = probe_loaded(loaded, **options)
-        untrained[short(name)] = probe_loaded(forget(loaded), **options)
+        trained[short_name(name)] = probe_loaded(loaded, **options)
+        untrained[short_name(name)] = probe_loaded(reinitialised(loaded), **options)
     return Twins(_by_depth(trained), _by_depth(untrained), missing)
 
 

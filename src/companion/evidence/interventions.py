@@ -1,8 +1,8 @@
-"""What disturbed blocks say about the regimes: costs at the middle, their ratios, and claims."""
+"""What disturbed blocks say about the regimes: a table, sentences, and claims."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,84 +10,21 @@ import xarray as xr
 
 from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
-from companion.interventions.ablation import by_documents, gain_of_depth, loss_change
-from companion.statistics.intervals import Interval, log_slope
+from companion.interventions.costs import (
+    SHALLOWEST,
+    Datasets,
+    cost,
+    deep,
+    exponent,
+    gain_of_depth,
+    ratio,
+    share,
+)
+from companion.statistics.intervals import Interval
 
-Datasets = Mapping[str, xr.Dataset]
-_MIDDLE = (0.25, 0.75)
-_TWO_BLOCKS = ("swap", "parallel")
-_SHALLOWEST = 4
-_SKIP_EXPONENT = -1.0
-_AVERAGE_RATIO = 0.75
+SKIP_EXPONENT = -1.0
+AVERAGE_RATIO = 0.75
 _OURS = "our test of the paper's ensemble averaging; the paper disturbs no blocks"
-
-
-def middle(values: xr.DataArray, kind: str) -> xr.DataArray:
-    """Values (..., layer) of `kind` where what it disturbs is centred in the middle half of depth.
-
-    Parameters
-    ----------
-    values : DataArray (..., kind, layer)
-    kind : str
-    """
-    reach = 2 if kind in _TWO_BLOCKS else 1
-    centre = (values.layer + reach / 2) / values.sizes["layer"]
-    inside = (centre >= _MIDDLE[0]) & (centre <= _MIDDLE[1])
-    return values.sel(kind=kind, layer=values.layer[inside])
-
-
-def middle_cost(
-    dataset: xr.Dataset, kind: str, weights: xr.DataArray | float = 1.0
-) -> xr.DataArray:
-    """Mean loss change by `kind` over the middle layers, nats per token; weights of documents."""
-    return middle(loss_change(dataset, weights), kind).mean("layer")
-
-
-def cost(dataset: xr.Dataset, kind: str, generator: np.random.Generator) -> Interval:
-    """`middle_cost` with its interval over documents."""
-    return by_documents(lambda w: middle_cost(dataset, kind, w), dataset, generator)
-
-
-def ratio(
-    dataset: xr.Dataset, kind: str, generator: np.random.Generator, to: str = "skip"
-) -> Interval:
-    """Middle cost of `kind` over that of `to`, interval over documents."""
-
-    def both(weights: xr.DataArray | float) -> xr.DataArray:
-        return middle_cost(dataset, kind, weights) / middle_cost(dataset, to, weights)
-
-    return by_documents(both, dataset, generator)
-
-
-def share(dataset: xr.Dataset, generator: np.random.Generator) -> Interval:
-    r"""Cost of skipping a middle block in units of an equal share of what all blocks gain.
-
-    :math:`\ell\,\overline{\Delta L}_\text{skip} / (L_\text{no blocks} - L)`.
-    """
-
-    def scaled(weights: xr.DataArray | float) -> xr.DataArray:
-        skip = middle_cost(dataset, "skip", weights)
-        return dataset.attrs["ell"] * skip / gain_of_depth(dataset, weights)
-
-    return by_documents(scaled, dataset, generator)
-
-
-def exponent(datasets: Datasets, generator: np.random.Generator, kind: str = "skip") -> Interval:
-    """Slope of the middle cost against depth on logarithmic axes.
-
-    Raises
-    ------
-    InputError
-        With fewer than three depths, or where the disturbance does not raise the loss.
-    """
-    costs = [cost(dataset, kind, generator) for dataset in datasets.values()]
-    depths = [dataset.attrs["ell"] for dataset in datasets.values()]
-    if len(set(depths)) < 3:
-        raise InputError(f"an exponent needs at least 3 depths, there are {len(set(depths))}")
-    falls = [name for name, one in zip(datasets, costs, strict=True) if one.estimate <= 0]
-    if falls:
-        raise InputError(f"{kind} does not raise the loss of {', '.join(falls)}: no power law")
-    return log_slope(depths, [c.estimate for c in costs], sem=[c.stderr for c in costs])
 
 
 def table(
@@ -164,7 +101,7 @@ def swapping_costs_less(datasets: Datasets, generator: np.random.Generator) -> C
 def neighbours_cannot_replace(datasets: Datasets, generator: np.random.Generator) -> Claim:
     """Claim: updates are weakly correlated, so the neighbours' mean update is no substitute."""
     measured = [
-        _measured(f"average / skip, {name}", ratio(d, "average", generator), low=_AVERAGE_RATIO)
+        _measured(f"average / skip, {name}", ratio(d, "average", generator), low=AVERAGE_RATIO)
         for name, d in deep(datasets).items()
     ]
     return _claim(
@@ -182,7 +119,7 @@ def skip_cost_falls(datasets: Datasets, generator: np.random.Generator) -> Claim
         slope, reason = exponent(datasets, generator), ""
     except InputError as refused:
         slope, reason = None, str(refused)
-    measured = [_measured("exponent of the skip cost", slope, high=_SKIP_EXPONENT)] if slope else []
+    measured = [_measured("exponent of the skip cost", slope, high=SKIP_EXPONENT)] if slope else []
     return _claim(
         "skip-cost-falls-with-depth",
         "Each of many similar layers carries less in a deeper network: the cost of skipping a "
@@ -193,17 +130,12 @@ def skip_cost_falls(datasets: Datasets, generator: np.random.Generator) -> Claim
     )
 
 
-def deep(datasets: Datasets) -> Datasets:
-    """Models that have a middle: at least four blocks."""
-    return {name: d for name, d in datasets.items() if d.attrs["ell"] >= _SHALLOWEST}
-
-
 def _measured(name: str, found: Interval, low: float = -np.inf, high: float = np.inf):
     return Measurement(name, found.estimate, found.low, found.high, low, high)
 
 
 def _claim(key, statement, datasets, measured, reason="") -> Claim:
-    reason = "" if measured else reason or f"no model has {_SHALLOWEST} blocks or more"
+    reason = "" if measured else reason or f"no model has {SHALLOWEST} blocks or more"
     counts = sorted({int(d.tokens.sum()) for d in datasets.values()})
     scope = {
         "models": ", ".join(datasets),

@@ -1,0 +1,164 @@
+"""The same disturbances in several models, on the same text; and real models, live or as stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import xarray as xr
+
+from companion.corpus import Block, blocks
+from companion.errors import InputError
+from companion.files import stored
+from companion.interventions.ablation import Progress, ablate
+from companion.models import Model, as_model
+from companion.runtime import Runtime
+
+KINDS = ("skip", "swap", "average")
+STORED = "interventions-{}.nc"
+"""Name of the stored run of a model among the results of heavy runs."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text cut into blocks for a model.
+
+    Parameters
+    ----------
+    corpus : str
+        As for `companion.corpus.blocks`.
+    tokens, length : int
+        Tokens to run, and tokens in a block.
+    every : int
+        Take one block in this many, so that few tokens come from many documents; the intervals
+        are over documents.
+    """
+
+    corpus: str
+    tokens: int
+    length: int
+    every: int = 8
+
+    def blocks(self, model: Model) -> tuple[list[Block], str]:
+        """The blocks in the model's tokens, and the manifest of what was read, as JSON.
+
+        Raises
+        ------
+        InputError
+            If the model has no tokenizer, or as `companion.corpus.blocks` does.
+        """
+        if model.tokenizer is None:
+            raise InputError(
+                f"model {model.name!r} has no tokenizer, so text cannot become its tokens"
+            )
+        text = blocks(self.corpus, model.tokenizer, self.length, self.tokens * self.every)
+        taken = list(islice(text, 0, None, self.every))
+        return taken, json.dumps(text.manifest() | {"every": self.every})
+
+
+def ablate_text(
+    model: Model | str | Any,
+    text: Text,
+    kinds: Sequence[str] = KINDS,
+    *,
+    runtime: Runtime | None = None,
+    read_fraction: float = 1.0,
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> xr.Dataset:
+    """`ablate` on a corpus; its manifest is among the attributes.
+
+    Parameters
+    ----------
+    model : Model, str or transformers model
+    text : Text
+    kinds : sequence of str
+    runtime : Runtime, optional
+        For a model given by name.
+    read_fraction, batch_size, progress
+        As for `ablate`.
+
+    Raises
+    ------
+    InputError
+        As `as_model`, `Text.blocks` and `ablate` do.
+    """
+    model = as_model(model, runtime)
+    taken, manifest = text.blocks(model)
+    options = {"read_fraction": read_fraction, "batch_size": batch_size, "progress": progress}
+    found = ablate(model, taken, kinds, **options)
+    return found.assign_attrs(corpus=text.corpus, manifest=manifest)
+
+
+def ablate_models(
+    models: Sequence[str],
+    runtime: Runtime,
+    text: Text,
+    kinds: Sequence[str] = KINDS,
+    **options: Any,
+) -> dict[str, xr.Dataset]:
+    """`ablate_text` of every model in turn, by name, shallowest first; options as there."""
+    done = {name: ablate_text(name, text, kinds, runtime=runtime, **options) for name in models}
+    return dict(sorted(done.items(), key=lambda item: item[1].attrs["ell"]))
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What is known of a pretrained model beside the ladder.
+
+    Parameters
+    ----------
+    name : str
+        Empty if none was asked for.
+    live : dict of name to Dataset
+        Measured now; empty where the model could not be had.
+    stored : dict of name to Dataset
+        Measured before, on more tokens.
+    refused : str
+        Why it could not be had.
+    """
+
+    name: str
+    live: dict[str, xr.Dataset]
+    stored: dict[str, xr.Dataset]
+    refused: str = ""
+
+
+def ablate_or_stored(
+    name: str, runtime: Runtime, text: Text, kinds: Sequence[str] = KINDS, **options: Any
+) -> Pretrained:
+    """Disturb a pretrained model if it can be had here, and read the stored runs that there are.
+
+    Parameters
+    ----------
+    name : str
+        For `load_model`; empty for none.
+    runtime : Runtime
+    text : Text
+    kinds, **options
+        As for `ablate_text`.
+    """
+    earlier = stored_runs()
+    if not name:
+        return Pretrained(name, {}, earlier)
+    try:
+        model = as_model(name, runtime)
+    except InputError as refused:
+        return Pretrained(name, {}, earlier, str(refused))
+    return Pretrained(name, {name: ablate_text(model, text, kinds, **options)}, earlier)
+
+
+def stored_runs(names: Sequence[str] = ("smollm2-135m", "gemma3-270m")) -> dict[str, xr.Dataset]:
+    """The stored runs of pretrained models, by name; those that are not there are left out."""
+    found = {}
+    for name in names:
+        try:
+            path = stored(STORED.format(name))
+        except InputError:
+            continue
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            found[name] = dataset.load()
+    return found

@@ -1,0 +1,55 @@
+"""How much memory is free, what a model takes of it, and whether an error says it ran out."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from companion.models.anatomy import Model
+
+LOGIT_BYTES = {"cpu": 64 << 20}
+LOGIT_BYTES_GPU = 512 << 20
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that a device has left; of a machine that does not say, half of all."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if "SC_AVPHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def free_memory(model: Model) -> int:
+    """Bytes left on the fullest of the devices that a model lies on."""
+    places = {weight.device for weight in model.net.parameters()} | {model.device}
+    return min(free_bytes(place) for place in places if place.type != "meta")
+
+
+def block_bytes(model: Model, length: int) -> int:
+    """Memory that one block takes inside while a row of `length` tokens runs; rather too much.
+
+    Its widest states, and attention scores where they are written out (else the mask).
+    """
+    config = model.net.config.get_text_config(decoder=True)
+    size = model.dtype.itemsize
+    widest = max(max(*weight.shape[-2:], 1) for weight in model.blocks.parameters())
+    heads = getattr(config, "num_attention_heads", model.m // 32)
+    written_out = getattr(config, "_attn_implementation", "eager") == "eager"
+    scores = length * (2 * (size + 4) * heads if written_out else size)
+    return length * (4 * widest * size + scores)
+
+
+def tokens_read_at_once(model: Model) -> int:
+    """Tokens whose logits, in float32, exist at the same time; of a huge vocabulary few."""
+    room = LOGIT_BYTES.get(model.device.type, LOGIT_BYTES_GPU)
+    return max(1, room // (4 * model.V))
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on a GPU or on the CPU."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or (
+        "out of memory" in text or "can't allocate memory" in text
+    )

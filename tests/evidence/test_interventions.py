@@ -1,0 +1,52 @@
+"""Verdicts, sentences and the table, on planted costs."""
+
+import numpy as np
+import pytest
+
+from companion.evidence import interventions as findings
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(0)
+
+
+def test_planted_claims_are_reproduced(planted_ladder, generator):
+    claims = [
+        findings.skipping_costs_little(planted_ladder, generator),
+        findings.swapping_costs_less(planted_ladder, generator),
+        findings.neighbours_cannot_replace(planted_ladder, generator),
+        findings.skip_cost_falls(planted_ladder, generator),
+    ]
+    assert [claim.verdict for claim in claims] == ["reproduced"] * 4
+    assert len(claims[0].measurements) == 3
+
+
+def test_a_planted_hierarchy_is_not_reproduced(planted, generator):
+    costs = {"skip": 1.0, "swap": 2.0, "average": 0.5}
+    stages = {f"ell{ell}": planted(ell, costs) for ell in (4, 8, 16)}
+    for finding in (
+        findings.skipping_costs_little,
+        findings.swapping_costs_less,
+        findings.neighbours_cannot_replace,
+        findings.skip_cost_falls,
+    ):
+        assert finding(stages, generator).verdict == "not reproduced"
+
+
+def test_too_few_depths_or_no_rise_say_why(planted, planted_ladder, generator):
+    few = {name: planted_ladder[name] for name in ("ell4", "ell8")}
+    claim = findings.skip_cost_falls(few, generator)
+    assert claim.verdict == "not testable here"
+    assert "at least 3 depths, there are 2" in claim.untestable
+    flat = planted_ladder | {"ell8": planted(8, dict.fromkeys(("skip", "swap", "average"), -0.1))}
+    assert "does not raise the loss of ell8" in findings.exponent_sentence(flat, generator)
+    shallow = {"ell2": planted_ladder["ell2"]}
+    assert findings.swapping_costs_less(shallow, generator).verdict == "not testable here"
+
+
+def test_the_table_and_the_sentence_speak_of_every_model(planted_ladder, generator):
+    table = findings.table(planted_ladder, generator, ("swap", "average"))
+    assert list(table.index) == list(planted_ladder)
+    assert {"swap / skip", "average / skip", "share"} <= set(table.columns)
+    assert "In the middle of ell8" in findings.sentence("ell8", planted_ladder["ell8"], generator)
