@@ -12,13 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from companion.evidence.claims import NOT_REPRODUCED, REPRODUCED, Claim, Measurement
-from companion.evidence.comparison import (
-    Comparison,
-    LensNumbers,
-    Row,
-)
+from companion.evidence.comparison import Comparison
 from companion.evidence.depth_report import EVEN, WEAK
 from companion.evidence.geometry import FEWEST_DEPTHS, INVERSE, PLACE
+from companion.evidence.model_row import LensNumbers, Row
 from companion.evidence.scope import FEWEST_MIDDLE
 from companion.probing.resampling import LENSES
 from companion.probing.summaries import middle_layers
@@ -57,11 +54,9 @@ def rotation_falls_inversely(c: Comparison) -> Claim:
     Judged from three depths on, over all models and within each family that has as many; the
     interval comes from the scatter about the line.
     """
-    families = {r.family for r in c.real}
-    groups = {"all models": c.real} | {f: [r for r in c.real if r.family == f] for f in families}
+    families = {r.family: [other for other in c.real if other.family == r.family] for r in c.real}
+    groups = {"all models": list(c.real)} | (families if len(families) > 1 else {})
     groups = {name: group for name, group in groups.items() if _depths(group) >= FEWEST_DEPTHS}
-    if len(families) == 1:
-        groups.pop(*families, None)
     told = [_measured(f"exponent, {name}", exponent(g), *INVERSE) for name, g in groups.items()]
     statement = "Across pretrained models the mean middle rotation falls as one over the depth."
     reason = "" if told else two_points(c)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from companion.errors import InputError
-from companion.evidence.across_models import PLACE, exponent
+from companion.evidence.across_models import PLACE, exponent, two_points
 from companion.evidence.claims import NOT_TESTABLE, VERDICTS, Claim
-from companion.evidence.comparison import STATISTICS, UNTRAINED, Comparison, Row
+from companion.evidence.comparison import STATISTICS, Comparison
+from companion.evidence.geometry import FEWEST_DEPTHS
+from companion.evidence.model_row import UNTRAINED, Row
 from companion.files import stored
 from companion.probing.resampling import LENSES
 from companion.probing.summaries import middle_layers, profile
@@ -23,6 +25,18 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+CITED = {
+    "turns": "rotation times blocks",
+    "evenness": "evenness",
+    "cosine": "cosine of neighbours",
+    "share_last_block": "middle share, last-block lens",
+    "share_logit": "middle share, logit lens",
+    "skip": "skip / equal share",
+    "swap": "swap / skip",
+    "parallel": "parallel / skip",
+}
+"""Statistics by the name under which the prose cites their sentence."""
+
 IN_BANDS = {
     "rotation times blocks": ("middle_rotation", True),
     "evenness": ("rotation_evenness", False),
@@ -31,6 +45,24 @@ IN_BANDS = {
     "parallel / skip": ("parallel_over_skip", True),
 }
 """Names of the statistics in the stored quantisation errors; True where errors are relative."""
+
+
+def words(c: Comparison, judged: Iterable[Claim], errors: Mapping[str, Any]) -> dict[str, str]:
+    """All sentences of the chapter, by the names that its prose cites."""
+    judged = list(judged)
+    return {
+        **{name: spoken(c, statistic) for name, statistic in CITED.items()},
+        "answer": answer(c),
+        "likeness": likeness(c),
+        "verdicts": verdicts(judged),
+        "exponents": exponent_words(c),
+        "lenses": " ".join(lens_words(r.name, c.probes[r.name]) for r in c.real),
+        "ladder_lens": " ".join(lens_words(r.name, c.probes[r.name]) for r in c.ladder[-1:]),
+        "outliers": outlier_words(c),
+        "check": check(c),
+        "absent": absent(c),
+        "band": band_words(errors, c),
+    }
 
 
 def table(c: Comparison, names: Iterable[str], untrained: bool = True) -> pd.DataFrame:
@@ -59,6 +91,14 @@ def _text(interval: Interval | None) -> str:
 def standing_out(r: Row) -> str:
     """Blocks that turn the state at least twice as far as the middle median, in words."""
     return ", ".join(f"{layer} ({ratio:.1f} times)" for layer, ratio in r.outliers) or "none"
+
+
+def outlier_words(c: Comparison) -> str:
+    """Which blocks of the real models stand out, in words."""
+    told = "; ".join(f"{r.name}: {standing_out(r)}" for r in c.real)
+    return (
+        f"Blocks that turn the state twice as far as the middle median or more: {told or 'none'}."
+    )
 
 
 def inside(r: Row, name: str, c: Comparison) -> bool | None:
@@ -122,12 +162,16 @@ def spoken(c: Comparison, name: str) -> str:
     return f"{name}: {', '.join(told) or 'no real model'}; {ladder}."
 
 
-def rotation_words(c: Comparison) -> str:
-    """The ladder's own exponent, in words."""
-    if len({r.ell for r in c.ladder}) < 3:
-        return "The ladder of this run has too few depths for an exponent of its own."
+def exponent_words(c: Comparison) -> str:
+    """Exponents of the middle rotation, of the real models and of the ladder, in words."""
+    if len({r.ell for r in c.real}) >= FEWEST_DEPTHS:
+        real = f"Over the {len(c.real)} real models the exponent is {exponent(c.real):.2f}"
+    else:
+        real = f"The real models give no exponent: {two_points(c)}"
+    if len({r.ell for r in c.ladder}) < FEWEST_DEPTHS:
+        return f"{real}. The ladder of this run has too few depths for one, too."
     slope = exponent(c.ladder)
-    return f"Over its {len(c.ladder)} models the ladder's own exponent is {slope:.2f}."
+    return f"{real}. Over its {len(c.ladder)} models the ladder's own exponent is {slope:.2f}."
 
 
 def lens_words(name: str, probe: xr.Dataset) -> str:
@@ -169,9 +213,13 @@ def _meet(a: Interval, b: Interval) -> bool:
 
 
 def absent(c: Comparison) -> str:
-    """Models that could not be had, and why; empty if there are none."""
+    """Models that could not be had, and why, in words."""
     told = "; ".join(f"{name} ({why})" for name, why in c.missing.items())
-    return f"Could not be had, and is missing from this page: {told}." if told else ""
+    return (
+        f"Could not be had, and is missing from this page: {told}."
+        if told
+        else "Every model that this page asks for could be had."
+    )
 
 
 def quantisation() -> dict[str, Any]:

@@ -1,8 +1,4 @@
-"""Models side by side: one row of numbers for each, out of its probe and its disturbed blocks.
-
-Probing and interventions know nothing of one another; here their numbers meet. Whatever a model
-or a file does not have is None in its row, never zero.
-"""
+"""Models side by side: the ladder, real models and untrained twins, a row of numbers each."""
 
 from __future__ import annotations
 
@@ -12,109 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.evidence.depth_report import outliers
-from companion.interventions.costs import by_documents, gain_of_depth, ratio, share
-from companion.probing.resampling import (
-    LENSES,
-    known_loss,
-    lag_cosines,
-    loss_evenness,
-    middle_share,
-    worse_than_guessing,
-)
-from companion.probing.summaries import evenness, middle_layers, middle_mean, own_loss, profile
+from companion.evidence.model_row import FEWEST_BLOCKS, LADDER, REAL, UNTRAINED, Row, row
+from companion.probing.compare_models import short_name
 from companion.probing.twins import Twins
 from companion.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     import xarray as xr
-
-LADDER, REAL, UNTRAINED = "ladder", "real", "untrained"
-FEWEST_BLOCKS = 4
-"""Below this a network has no middle: disturbed blocks are its ends."""
-
-
-@dataclass(frozen=True)
-class LensNumbers:
-    """What one lens reads of the loss.
-
-    Parameters
-    ----------
-    worse : Interval
-        Share of the layers whose lens reads more than the uniform guess ln V.
-    share : Interval or None
-        Loss that the middle layers remove, as a share of what the model knows beyond a uniform
-        guess; None where it does not surely know anything.
-    evenness : Interval or None
-        Signed participation of the loss removed by each middle layer; None as above.
-    """
-
-    worse: Interval | None
-    share: Interval | None
-    evenness: Interval | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model in numbers; intervals are 95 %, over documents.
-
-    Parameters
-    ----------
-    name : str
-    kind : str
-        `LADDER`, `REAL`, or `UNTRAINED` (random weights).
-    ell, m, tokens, documents : int
-        Blocks, channels, tokens read, clusters of documents.
-    family, corpus : str
-    loss : Interval or None
-        Own loss, nats per token.
-    rotation : Interval
-        Mean rotation of a middle block, radians.
-    evenness : Interval
-        Participation of the middle rotations.
-    cosines : ndarray, shape (3, lags)
-        Mean cosine of middle updates by distance: estimate, low, high.
-    lenses : mapping of lens to LensNumbers
-    skip : Interval or None
-        Cost of skipping a middle block in equal shares of what all blocks gain.
-    swap, parallel : Interval or None
-        Cost of swapping, of running side by side two middle blocks, over that of skipping one.
-    outliers : tuple of (layer, ratio)
-        Blocks that turn the state by at least twice the middle median.
-    """
-
-    name: str
-    kind: str
-    family: str
-    ell: int
-    m: int
-    tokens: int
-    documents: int
-    corpus: str
-    loss: Interval | None
-    rotation: Interval
-    evenness: Interval
-    cosines: np.ndarray
-    lenses: Mapping[str, LensNumbers]
-    skip: Interval | None
-    swap: Interval | None
-    parallel: Interval | None
-    outliers: tuple[tuple[int, float], ...]
-
-    @property
-    def turns(self) -> Interval:
-        """Mean middle rotation times the number of blocks, radians."""
-        r, ell = self.rotation, self.ell
-        return Interval(ell * r.estimate, ell * r.low, ell * r.high, ell * r.stderr)
-
-    def share_through(self, lens: str) -> Interval | None:
-        """Share of what the model knows that the middle adds, read through a lens."""
-        return self.lenses[lens].share if lens in self.lenses else None
-
-    @property
-    def cosine(self) -> Interval | None:
-        """Mean cosine of neighbouring middle updates."""
-        return Interval(*map(float, self.cosines[:, 0])) if self.cosines.shape[1] else None
 
 
 @dataclass(frozen=True)
@@ -132,6 +32,8 @@ class Comparison:
         Live runs of models that have a stored one too: its check.
     missing : mapping of name to str
         Models that could not be had, and why.
+    probes, disturbed : mapping of name to Dataset
+        Of the models, what the rows are made of.
     """
 
     real: tuple[Row, ...]
@@ -139,6 +41,8 @@ class Comparison:
     untrained: Mapping[str, Row]
     live: Mapping[str, Row]
     missing: Mapping[str, str]
+    probes: Mapping[str, xr.Dataset]
+    disturbed: Mapping[str, xr.Dataset]
 
     @property
     def rows(self) -> list[Row]:
@@ -181,11 +85,12 @@ def compare(
         Probes with both lenses; `kept` are the stored ones.
     generator : numpy.random.Generator
     disturbed : mapping of name to Dataset, optional
-        From `companion.interventions.ablate`, stored or live, by model.
+        From `companion.interventions.ablate`, stored or live, by name.
     """
     untrained = {**ladder.untrained, **live.untrained, **kept.untrained}
     fresh = {n: probe for n, probe in live.trained.items() if n not in kept.trained}
     real = dict(sorted({**kept.trained, **fresh}.items(), key=lambda i: int(i[1].attrs["ell"])))
+    disturbed = {short_name(n): found for n, found in (disturbed or {}).items()}
     again = {n: probe for n, probe in live.trained.items() if n in kept.trained}
     absent = {**kept.missing, **live.missing}
     return Comparison(
@@ -194,51 +99,8 @@ def compare(
         untrained={r.name: r for r in rows(untrained, generator, UNTRAINED)},
         live={r.name: r for r in rows(again, generator)},
         missing={name: why for name, why in absent.items() if name not in real},
-    )
-
-
-def row(
-    name: str,
-    probe: xr.Dataset,
-    generator: np.random.Generator,
-    kind: str = REAL,
-    disturbed: xr.Dataset | None = None,
-) -> Row:
-    """The row of a model.
-
-    Parameters
-    ----------
-    name : str
-    probe : xarray.Dataset
-        From `companion.probing.probe`.
-    generator : numpy.random.Generator
-        For what is resampled.
-    kind : str
-    disturbed : xarray.Dataset, optional
-        From `companion.interventions.ablate`, of the same model.
-    """
-    ell = int(probe.attrs["ell"])
-    chosen = middle_layers(ell)
-    theta = profile(probe, "theta")[:ell]
-    skip, swap, parallel = _costs(disturbed, generator)
-    return Row(
-        name=name,
-        kind=kind,
-        family=str(probe.attrs["family"]),
-        ell=ell,
-        m=int(probe.attrs["m"]),
-        tokens=int(probe.attrs["tokens"]),
-        documents=int(probe.attrs["clusters"]),
-        corpus=str(probe.attrs["corpus_name"]),
-        loss=own_loss(probe) if "cross_entropy" in probe else None,
-        rotation=middle_mean(probe),
-        evenness=evenness(probe, generator),
-        cosines=lag_cosines(probe, generator),
-        lenses=_lenses(probe, generator),
-        skip=skip,
-        swap=swap,
-        parallel=parallel,
-        outliers=outliers(theta, chosen),
+        probes={**ladder.trained, **real},
+        disturbed=disturbed,
     )
 
 
@@ -251,29 +113,3 @@ def rows(
     """The rows of several models of one kind, in their order."""
     disturbed = disturbed or {}
     return [row(n, probe, generator, kind, disturbed.get(n)) for n, probe in probes.items()]
-
-
-def _lenses(probe: xr.Dataset, generator: np.random.Generator) -> dict[str, LensNumbers]:
-    found = {}
-    for lens, suffix in LENSES.items():
-        if f"cross_entropy{suffix}" not in probe:
-            continue
-        knows = known_loss(probe, lens, generator).low > 0
-        parts = (middle_share, loss_evenness)
-        numbers = [part(probe, lens, generator) if knows else None for part in parts]
-        found[lens] = LensNumbers(worse_than_guessing(probe, lens, generator), *numbers)
-    return found
-
-
-def _costs(
-    disturbed: xr.Dataset | None, generator: np.random.Generator
-) -> tuple[Interval | None, Interval | None, Interval | None]:
-    """Skip in equal shares, swap / skip, parallel / skip; None where blocks gain nothing."""
-    if disturbed is None or disturbed.attrs["ell"] < FEWEST_BLOCKS:
-        return None, None, None
-    gain = by_documents(lambda w: gain_of_depth(disturbed, w), disturbed, generator)
-    if gain.low <= 0:
-        return None, None, None
-    kinds = ("swap", "parallel")
-    ratios = [ratio(disturbed, k, generator) if k in disturbed.kind else None for k in kinds]
-    return share(disturbed, generator), *ratios

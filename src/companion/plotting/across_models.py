@@ -15,7 +15,8 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from companion.evidence.across_report import error_band
-from companion.evidence.comparison import FEWEST_BLOCKS, REAL, STATISTICS, Comparison, Row
+from companion.evidence.comparison import STATISTICS, Comparison
+from companion.evidence.model_row import FEWEST_BLOCKS, REAL, Row
 from companion.interventions.costs import gain_of_depth, profiles
 from companion.plotting import theme
 from companion.plotting.probing import plain_logs
@@ -85,7 +86,7 @@ def _point(ax: Axes, found, height: int, **style) -> None:
     ax.errorbar(found.estimate, height, xerr=reach, fmt="o", markersize=5, **style)
 
 
-def turns(c: Comparison, probes: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes:
+def turns(c: Comparison, ax: Axes | None = None) -> Axes:
     """Rotation of each block times the number of blocks, against relative depth."""
 
     def curve(probe: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -94,18 +95,14 @@ def turns(c: Comparison, probes: Mapping[str, xr.Dataset], ax: Axes | None = Non
         half = half_widths(probe) * sem
         return (np.arange(ell) + 0.5) / ell, np.stack([mean, mean - half, mean + half])
 
-    ax = _curves(c, probes, curve, ax)
+    ax = _curves(c, c.probes, curve, ax)
     ax.set(yscale="log", xlabel=r"depth of the block, $(l + 1/2)/\ell$")
     ax.set_ylabel(r"rotation times blocks, $\ell\,\theta_l$ (rad)")
     return _finished(plain_logs(ax))
 
 
 def losses(
-    c: Comparison,
-    probes: Mapping[str, xr.Dataset],
-    lens: str,
-    generator: np.random.Generator,
-    ax: Axes | None = None,
+    c: Comparison, lens: str, generator: np.random.Generator, ax: Axes | None = None
 ) -> Axes:
     """What a model knows and a layer has not yet: 1 is a uniform guess, 0 the model's own loss."""
 
@@ -113,7 +110,7 @@ def losses(
         left = loss_left(probe, lens, generator)
         return np.arange(left.shape[1]) / int(probe.attrs["ell"]), left
 
-    ax = _curves(c, probes, curve, ax)
+    ax = _curves(c, c.probes, curve, ax)
     ax.axhline(1, color=theme.INK, linestyle="--", linewidth=1)
     ax.set_yscale("symlog", linthresh=1)
     ax.set(xlabel=r"depth $l/\ell$", ylabel=r"loss left, $(L_l - L)/(\ln V - L)$", title=lens)
@@ -122,12 +119,7 @@ def losses(
     return _finished(ax)
 
 
-def skips(
-    c: Comparison,
-    disturbed: Mapping[str, xr.Dataset],
-    generator: np.random.Generator,
-    ax: Axes | None = None,
-) -> Axes:
+def skips(c: Comparison, generator: np.random.Generator, ax: Axes | None = None) -> Axes:
     """Cost of skipping each block, in equal shares of what all blocks gain, on relative depth."""
 
     def curve(found: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +127,7 @@ def skips(
         one = profiles(found, generator).sel(kind="skip") * (ell / float(gain_of_depth(found)))
         return (np.arange(ell) + 0.5) / ell, np.stack([one.estimate, one.low, one.high])
 
-    deep = {n: d for n, d in disturbed.items() if d.attrs["ell"] >= FEWEST_BLOCKS}
+    deep = {n: d for n, d in c.disturbed.items() if d.attrs["ell"] >= FEWEST_BLOCKS}
     ax = _curves(c, deep, curve, ax)
     ax.axhline(1, color=theme.INK, linestyle="--", linewidth=1)
     ax.annotate("equal share", (0.02, 1.1), color=theme.INK, fontsize=9)
@@ -155,7 +147,7 @@ def cosines(c: Comparison, ax: Axes | None = None) -> Axes:
             if one is not None and one.cosines.shape[1]:
                 _cosine(ax, one, linestyle=dash, **drawn[r.name])
     ax.axhline(0, color=theme.INK, linewidth=0.8)
-    ax.set(xlabel=r"distance $|i - j|/\ell$", xlim=(0, 0.5), ylim=(-0.2, None))
+    ax.set(xlabel=r"distance $|i - j|/\ell$", xlim=(0, 0.5))
     ax.set_ylabel(r"mean $\cos(\Delta h_i, \Delta h_j)$, middle")
     ends = [(r.name, r.cosines[0, -1], drawn[r.name]["color"])
             for r in (*c.ladder, *c.real) if r.cosines.shape[1]]  # fmt: skip
@@ -179,7 +171,7 @@ def depths(c: Comparison, errors: Mapping[str, Any], ax: Axes | None = None) -> 
             ax.plot(r.ell, twin.rotation.estimate, "o", color=colour, markerfacecolor="none")
         if band := error_band(errors, r, "rotation times blocks"):
             ax.plot([r.ell] * 2, np.array(band) / r.ell, color=colour, alpha=0.25, linewidth=9)
-        place = {"xytext": (8, -3), "textcoords": "offset points", "fontsize": 9}
+        place = {"xytext": (6, 6), "textcoords": "offset points", "fontsize": 9}
         ax.annotate(r.name, (r.ell, r.rotation.estimate), color=colour, **place)
     _guides(ax, [*c.ladder, *c.real])
     ells = sorted({r.ell for r in (*c.ladder, *c.real)})
@@ -196,7 +188,8 @@ def _guides(ax: Axes, chosen: Iterable[Row]) -> None:
     for power in (-1.0, -0.5):
         heights = first.rotation.estimate * (reach / reach[0]) ** power
         ax.plot(reach, heights, ":", color=theme.INK, linewidth=1)
-        ax.annotate(f"{power:g}", (reach[1], heights[1]), color=theme.INK, fontsize=9)
+        place = {"xytext": (6, -3), "textcoords": "offset points", "fontsize": 9}
+        ax.annotate(f"{power:g}", (reach[1], heights[1]), color=theme.INK, **place)
 
 
 Curve = Callable[["xr.Dataset"], tuple[np.ndarray, np.ndarray]]
@@ -219,7 +212,9 @@ def _curves(
 
 def _finished(ax: Axes) -> Axes:
     lines = [line for line in ax.lines if not str(line.get_label()).startswith("_")]
-    return _label(ax, [(x.get_label(), x.get_ydata()[-1], x.get_color()) for x in lines])
+    return _label(
+        ax, [(x.get_label(), np.asarray(x.get_ydata())[-1], x.get_color()) for x in lines]
+    )
 
 
 def _label(ax: Axes, ends: Iterable[tuple[Any, Any, Any]]) -> Axes:
