@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from companion.evidence.claims import NOT_REPRODUCED, REPRODUCED, Claim, Measurement
+from companion.evidence.claims import REPRODUCED, Claim, Measurement
 from companion.evidence.comparison import Comparison
 from companion.evidence.depth_report import EVEN, WEAK
 from companion.evidence.geometry import FEWEST_DEPTHS, INVERSE, PLACE
@@ -197,8 +197,3 @@ def _with_middle(chosen: Iterable[Row]) -> list[Row]:
 
 def _depths(chosen: Iterable[Row]) -> int:
     return len({r.ell for r in chosen})
-
-
-def contradicted(judged: Iterable[Claim]) -> list[str]:
-    """Keys of the claims that a measurement speaks against."""
-    return [c.key for c in judged if any(m.verdict == NOT_REPRODUCED for m in c.measurements)]

@@ -57,6 +57,9 @@ class Comparison:
         return [r for r in self.ladder if r.ell >= FEWEST_BLOCKS]
 
 
+KINDS = ("skip", "swap", "parallel")
+"""What is done to blocks, for a row."""
+
 STATISTICS: dict[str, Callable[[Row], Interval | None]] = {
     "rotation times blocks": lambda r: r.turns,
     "evenness": lambda r: r.evenness,
