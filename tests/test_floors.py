@@ -14,8 +14,8 @@ import companion
 
 FLOORS = {
     0: {
-        *("errors", "files", "runtime", "provenance", "geometry", "regimes", "statistics"),
-        "runs",
+        *("errors", "files", "runtime", "provenance", "settings"),
+        *("geometry", "regimes", "statistics", "runs"),
     },
     1: {"corpus", "models", "tables"},
     2: {"probing", "interventions", "scaling", "toy", "ladder"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -104,3 +105,21 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
     dataset.to_netcdf(made, engine="h5netcdf", **options)
     with atomic(path) as temporary:
         temporary.write_bytes(made.getbuffer())
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `COMPANION_CACHE`, or the user's cache folder."""
+    from platformdirs import user_cache_dir
+
+    return Path(os.environ.get("COMPANION_CACHE") or user_cache_dir("depth-companion"))
+
+
+def offline() -> bool:
+    """Whether `COMPANION_OFFLINE` forbids every download."""
+    return os.environ.get("COMPANION_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from companion import probing
 from companion.cli import app
-from companion.cli.probing import _lines
+from companion.cli.progress import Lines
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 
@@ -82,7 +82,7 @@ def test_shards_merge_on_the_command_line(folder, tmp_path):
     [
         (["--lens", "tuned"], "lens 'tuned' is unknown"),
         (["--shard", "2/2"], "shard '2/2' is out of range"),
-        (["--until-sem", "theta"], "is not of the form QUANTITY=ERROR"),
+        (["--until-sem", "theta"], "must read like cross_entropy=0.01"),
         (["--until-sem", "loss=1"], "until_sem names 'loss'"),
         (["--block-length", 64], "exceed the context"),
         (["--corpus", "nowhere"], "corpus 'nowhere'"),
@@ -105,6 +105,6 @@ def test_a_missing_file_to_merge_is_named(tmp_path):
 
 
 def test_progress_away_from_a_terminal_is_plain_lines(capsys, monkeypatch):
-    monkeypatch.setattr("companion.cli.probing.LINE_SECONDS", -1.0)
-    _lines()(10, 20)
-    assert capsys.readouterr().err.startswith("10 of 20 tokens, ")
+    monkeypatch.setattr("companion.cli.progress.LINE_SECONDS", -1.0)
+    Lines("tokens")(10, 20)
+    assert capsys.readouterr().err == "10 of 20 tokens\n"

@@ -11,10 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.errors import InputError
-from companion.evidence import claims
-from companion.evidence import depth_report, geometry
+from companion.evidence import claims, depth_report, geometry
 from companion.evidence import probing as layers
-from companion.evidence.scope import scope_of_probes
 from companion.probing import compare_models, summaries
 from companion.probing.controls import measure_all, measure_depths
 from companion.runtime import Runtime
@@ -166,7 +164,9 @@ def test_reading_of_two_blocks_and_without_a_lens():
 
 
 def test_table_of_readings():
-    frame = depth_report.table(depth_report.read_all(measure_all(RUNTIME, ell=8, **SMALL), generator()))
+    frame = depth_report.table(
+        depth_report.read_all(measure_all(RUNTIME, ell=8, **SMALL), generator())
+    )
     assert list(frame.index) == ["ensemble", "procedural", "compositional"]
     assert (frame["blocks"] == 8).all()
 

@@ -58,19 +58,26 @@ def test_each_once_and_shallow_ones_first(home, options):
     )
     assert list(found) == ["ell2", "ell4", "ell6"]
     assert [d.attrs["ell"] for d in found.values()] == [2, 4, 6]
-    assert compare_models.reuse_or_probe(str(home / "ell4"), found, RUNTIME, **options) is found["ell4"]
+    assert (
+        compare_models.reuse_or_probe(str(home / "ell4"), found, RUNTIME, **options)
+        is found["ell4"]
+    )
     assert scope_of_probes(found)["size"] == "512 tokens a model"
     assert "models" in geometry.exponents({"models": found}, ("theta",)).index
 
 
 def test_pick_probes_what_is_not_there(home, options):
-    assert compare_models.reuse_or_probe(str(home / "ell2"), {}, RUNTIME, **options).attrs["ell"] == 2
+    assert (
+        compare_models.reuse_or_probe(str(home / "ell2"), {}, RUNTIME, **options).attrs["ell"] == 2
+    )
 
 
 def test_random_weights_are_seeded_and_other(home, options):
     name = str(home / "ell4")
     own = compare_models.probe_one(name, RUNTIME, **options)
-    blank, again = (compare_models.probe_one(name, RUNTIME, untrained=True, **options) for _ in range(2))
+    blank, again = (
+        compare_models.probe_one(name, RUNTIME, untrained=True, **options) for _ in range(2)
+    )
     rotation = [summaries.middle_mean(d).estimate for d in (own, blank, again)]
     assert rotation[1] == rotation[2] != rotation[0]
     assert blank.attrs["model"].endswith("(random weights)")

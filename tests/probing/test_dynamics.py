@@ -86,7 +86,9 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
 
     out = tmp_path / "f.nc"
     with pytest.raises(KeyboardInterrupt):
-        track.track_checkpoints(names(series), "step0,step8", CPU, out=out, progress=stop_at(3), **options)
+        track.track_checkpoints(
+            names(series), "step0,step8", CPU, out=out, progress=stop_at(3), **options
+        )
     with pytest.raises(InputError, match="add --resume"):
         track.track_checkpoints(names(series), "step0,step8", CPU, out=out, **options)
     with pytest.raises(InputError, match="other parameters"):
@@ -94,7 +96,9 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
     probed = []
     record = track._record
     monkeypatch.setattr(track, "_record", lambda *a: probed.append(a[0]) or record(*a))
-    done = track.track_checkpoints(names(series), "step0,step8", CPU, out=out, resume=True, **options)
+    done = track.track_checkpoints(
+        names(series), "step0,step8", CPU, out=out, resume=True, **options
+    )
     assert probed == [f"{series}/ell4@step8"]
     xr.testing.assert_equal(done, whole)
     kept = read_netcdf(out)
@@ -138,7 +142,7 @@ def test_walks_and_straight_paths_raise_no_alarm(straight):
 
 def test_steps_are_read_from_names_of_several_kinds():
     names = "stage1-step0,stage1-step1000-tokens4B,stage2-step_2000"
-    assert list(dynamics.steps(names).values()) == [0, 1000, 2000]
+    assert list(track.steps(names).values()) == [0, 1000, 2000]
     assert track.steps("v10,v20") == {"v10": 10, "v20": 20}
 
 

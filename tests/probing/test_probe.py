@@ -16,10 +16,10 @@ import xarray as xr
 from companion import probing
 from companion.corpus import Block
 from companion.models import load_model
-from companion.probing.sweep import checkpoint, memory
 from companion.probing.dataset import to_state
 from companion.probing.lens.readout import Final, reduce_logits
 from companion.probing.settings import Settings
+from companion.probing.sweep import checkpoint, memory
 from companion.runtime import Runtime
 
 FIGURES = [

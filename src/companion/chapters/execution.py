@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from companion.chapters.crew import Crew, Event, Job
-from companion.chapters.fingerprint import chapter_fingerprint, surroundings
+from companion.chapters.executor import Executor, Job
+from companion.chapters.fingerprint import chapter_fingerprint, environment_hash
+from companion.chapters.forecast import expected_seconds
 from companion.chapters.source import Book, Chapter
+from companion.runs import Progress, silent
 
 TIMEOUT = 3600.0
 
@@ -20,9 +23,9 @@ class ChapterError(RuntimeError):
 
 
 def job(
-    chapter: Chapter, given: Mapping[str, Any], around: str, output: Path, partial: Path
+    chapter: Chapter, given: Mapping[str, Any], environment: str, output: Path, partial: Path
 ) -> Job:
-    """Check the parameters and lay out one run; `around` is `surroundings(book)`.
+    """Check the parameters and lay out one run; `environment` is `environment_hash(book)`.
 
     Raises
     ------
@@ -35,26 +38,28 @@ def job(
         source=chapter.path,
         given={name: values[name] for name in given},
         values=values,
-        fingerprint=chapter_fingerprint(chapter, values, around),
+        fingerprint=chapter_fingerprint(chapter, values, environment),
         output=output,
         partial=partial,
+        expected=expected_seconds(chapter, values, output),
     )
 
 
 def stage_jobs(book: Book, chapters: Sequence[Chapter], profile: str) -> list[Job]:
     """The runs that the book is made of, under one profile, the longest first."""
     parameters = book.profile(profile)
-    around = surroundings(book)
-    return [
+    environment = environment_hash(book)
+    jobs = [
         job(
             chapter,
             parameters.get(chapter.name, {}),
-            around,
+            environment,
             output=book.staged(chapter.name),
             partial=book.partial / chapter.path.name,
         )
-        for chapter in sorted(chapters, key=lambda chapter: -chapter.minutes)
+        for chapter in chapters
     ]
+    return sorted(jobs, key=lambda one: -(one.expected or math.inf))
 
 
 def execute(
@@ -63,7 +68,7 @@ def execute(
     processes: int = 0,
     timeout: float = TIMEOUT,
     force: bool = False,
-    progress: Callable[[Event], None] = lambda event: None,
+    progress: Progress = silent,
 ) -> list[str]:
     """Run `jobs` in their order, several at a time.
 
@@ -76,8 +81,9 @@ def execute(
         Seconds that one chapter may take.
     force : bool
         Run also what is still good.
-    progress : callable
-        Called with each `Event`, from several threads, one at a time.
+    progress : Progress
+        Called with the seconds done and expected of a chapter (its name is the task) or of all,
+        from several threads, one at a time.
 
     Returns
     -------
@@ -92,30 +98,28 @@ def execute(
     due = [one for one in jobs if force or not one.fresh]
     for one in jobs:
         if one not in due:
-            progress(Event(one.chapter, "skipped"))
+            progress(0, 0, note="unchanged, not run again", task=one.chapter)
     if due:
         _run_all(due, processes, timeout, progress)
     return [one.chapter for one in due]
 
 
-def _run_all(
-    due: Sequence[Job], processes: int, timeout: float, progress: Callable[[Event], None]
-) -> None:
+def _run_all(due: Sequence[Job], processes: int, timeout: float, progress: Progress) -> None:
     at_a_time = min(processes or _cores(), len(due))
-    crew = Crew(max(1, _cores() // at_a_time), timeout, progress)
+    executor = Executor(due, at_a_time, max(1, _cores() // at_a_time), timeout, progress)
     with ThreadPoolExecutor(at_a_time) as pool:
-        running = [pool.submit(crew.work, one) for one in due]
+        running = [pool.submit(executor.run, one) for one in due]
         try:
             reasons = [future.result() for future in running]
         except BaseException:
-            crew.stop()
+            executor.stop()
             raise
-    failed = [_told(one, why) for one, why in zip(due, reasons, strict=True) if why]
+    failed = [_sentence(one, why) for one, why in zip(due, reasons, strict=True) if why]
     if failed:
         raise ChapterError("\n".join(failed))
 
 
-def _told(one: Job, why: str) -> str:
+def _sentence(one: Job, why: str) -> str:
     kept = f"; what there is of it is in {one.partial}" if one.partial.exists() else ""
     return f"chapter {one.chapter} failed: {why}{kept}"
 

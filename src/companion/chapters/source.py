@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,9 +88,7 @@ class Book:
             raise InputError(f"no profile {name!r}: use {' or '.join(PROFILES)}")
         path = self.sources / "profiles" / f"{name}.yaml"
         found = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.exists() else {}
-        for chapter in found:
-            find(self, chapter)
-        return {chapter: values or {} for chapter, values in found.items()}
+        return {find(self, chapter).name: values or {} for chapter, values in found.items()}
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,11 @@ class Chapter:
     def minutes(self) -> float:
         """Expected minutes of the quick profile on two cores; the longest chapters start first."""
         return float(self.notebook["metadata"].get("companion", {}).get("minutes", 1.0))
+
+    @property
+    def formerly(self) -> tuple[str, ...]:
+        """Names under which readers may know this chapter."""
+        return tuple(self.notebook["metadata"].get("companion", {}).get("formerly", ()))
 
     @property
     def cells(self) -> int:
@@ -155,7 +159,7 @@ def discover(book: Book) -> tuple[Chapter, ...]:
 
 
 def find(book: Book, name: str) -> Chapter:
-    """The chapter called `name`.
+    """The chapter called `name`, or formerly called so: then with a warning that says so.
 
     Raises
     ------
@@ -163,6 +167,10 @@ def find(book: Book, name: str) -> Chapter:
         If there is none; names the nearest one.
     """
     chapters = {chapter.name: chapter for chapter in discover(book)}
+    for chapter in chapters.values():
+        if name in chapter.formerly and name not in chapters:
+            warnings.warn(f"chapter {name!r} is now {chapter.name!r}", stacklevel=2)
+            return chapter
     if name not in chapters:
         near = difflib.get_close_matches(name, chapters, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(chapters) or 'none'}"

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from companion.cli.options import Json, pairs
 from companion.cli.progress import shown
 from companion.errors import InputError
+from companion.runs import locked
 
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 Profile = Annotated[str, typer.Option(help="quick, or full: larger, wants a GPU and the Hub.")]
 Timeout = Annotated[float, typer.Option(min=1, help="Seconds that one chapter may take.")]
 Force = Annotated[bool, typer.Option("--force", help="Run also what is still good.")]
@@ -69,17 +69,17 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Execute one chapter, with other parameters if you like."""
-    from companion.chapters import Book, execute, find, harvest, job, surroundings
+    from companion.chapters import Book, environment_hash, execute, find, job, record_results
 
     book = Book.here()
     one = find(book, chapter)
     folder = out.resolve() if out else book.build / "run"
-    given = book.profile(profile).get(chapter, {}) | _pairs(parameter or [])
+    given = book.profile(profile).get(one.name, {}) | pairs(parameter, "-p", "tokens=4096")
     output, partial = folder / one.path.name, folder / "partial" / one.path.name
-    due = job(one, given, surroundings(book), output, partial)
-    with _failures(), shown() as progress:
+    due = job(one, given, environment_hash(book), output, partial)
+    with _failures(), locked(partial.with_suffix(".lock")), shown("s") as progress:
         execute([due], timeout=timeout, force=force, progress=progress)
-        found = harvest(output, (folder if out else book.results) / f"{chapter}.json")
+        found = record_results(output, (folder if out else book.results) / f"{one.name}.json")
     if as_json:
         _print_json(found | {"notebook": str(output)})
         return
@@ -107,11 +107,11 @@ def build(
     book = room.Book.here()
     all_chapters = room.discover(book)
     chosen = [room.find(book, name) for name in [*(only or []), *(more or [])]] or all_chapters
-    with _failures(), shown() as progress:
-        due = room.stage_jobs(book, chosen, profile)
+    due = room.stage_jobs(book, chosen, profile)
+    with _failures(), locked(book.build / ".lock"), shown("s") as progress:
         room.execute(due, processes=jobs, timeout=timeout, force=force, progress=progress)
         _no_gaps(book, all_chapters)
-        counts = room.collect(book, all_chapters)
+        counts = room.collect_results(book, all_chapters)
         found = [f"{count} {verdict}" for verdict, count in counts.items() if count]
         typer.echo(f"claims: {', '.join(found) or 'none'}")
         if not execute_only:
@@ -143,18 +143,11 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except (BuildError, ChapterError) as failure:
-        print(f"error: {failure}", file=sys.stderr)
+        typer.echo(f"error: {failure}", err=True)
         raise typer.Exit(FAILED) from failure
     except OSError as failure:
-        print(f"error: {failure.strerror}: {failure.filename}", file=sys.stderr)
+        typer.echo(f"error: {failure.strerror}: {failure.filename}", err=True)
         raise typer.Exit(FAILED) from failure
-
-
-def _pairs(given: list[str]) -> dict[str, str]:
-    for text in given:
-        if "=" not in text:
-            raise InputError(f"-p {text!r} is not NAME=VALUE")
-    return dict(text.split("=", 1) for text in given)
 
 
 def _described(chapter) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from typing import Annotated
 
 import typer
 
 from companion.cli.options import Device, Dtype, Out
+from companion.cli.progress import shown
 from companion.runtime import Runtime
 
 
@@ -37,28 +35,15 @@ def dynamics(
     runtime = Runtime.choose(device, dtype, seed)
     options = {"corpus": corpus, "tokens": tokens, "block_length": block_length}
     options |= {"batch_size": batch_size}
-    with _progress() as tell:
+    with shown("checkpoints") as progress:
         tracked = track_checkpoints(
-            models, revisions, runtime, out=out, resume=resume, progress=tell, **options
+            models,
+            revisions,
+            runtime,
+            out=out,
+            resume=resume,
+            progress=lambda name, done, total: progress(done, total, note=name),
+            **options,
         )
-    print(tracked.attrs["alarm"])
-    print(f"written to {out}")
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar of checkpoints on a terminal, a line each elsewhere, both on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    def line(name: str, done: int, total: int) -> None:
-        print(f"{name} ({done} of {total} done)", file=sys.stderr, flush=True)
-
-    if not sys.stderr.isatty():
-        yield line
-        return
-    with Progress(console=Console(stderr=True)) as bars:
-        task = bars.add_task("")
-        yield lambda name, done, total: bars.update(
-            task, description=name, completed=done, total=total
-        )
+    typer.echo(tracked.attrs["alarm"])
+    typer.echo(f"written to {out}")

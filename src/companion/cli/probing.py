@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from companion.cli.options import Device, Dtype, Json, Out
+from companion.cli.options import Device, Dtype, Json, Out, pairs
+from companion.cli.progress import shown
 from companion.errors import InputError
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr
 
-LINE_SECONDS = 10.0
 SHOWN = ("norm", "update_norm", "theta", "theta_dh", "cross_entropy", "cross_entropy_logit")
 
 
@@ -77,11 +72,11 @@ def probe(
     as_json: Json = False,
 ) -> None:
     """Measure norms, angles, update correlations and lens losses of every layer in one pass."""
-    targets = _targets(until_sem or [])
+    targets = _targets(until_sem)
     from companion import models, probing
 
     loaded = models.load_model(model, Runtime.choose(device, dtype, seed), device_map)
-    with _progress() as tell, _notices():
+    with shown("tokens") as progress:
         result = probing.probe(
             loaded,
             corpus,
@@ -92,7 +87,7 @@ def probe(
             compile=fuse,
             out=out,
             resume=resume,
-            progress=tell,
+            progress=progress,
             lens=lens,
             lens_fraction=lens_fraction,
             sink_ratio=sink_ratio,
@@ -115,7 +110,7 @@ def merge(
     probing.save(result, out)
     _print(result, out, as_json)
     if missing := _missing(json.loads(result.attrs["shards"])):
-        print(f"note: shards not among the files: {', '.join(missing)}", file=sys.stderr)
+        typer.echo(f"note: shards not among the files: {', '.join(missing)}", err=True)
 
 
 def _missing(shards: list[str]) -> list[str]:
@@ -123,34 +118,30 @@ def _missing(shards: list[str]) -> list[str]:
     return [text for text in (f"{index}/{of}" for index in range(of)) if text not in shards]
 
 
-def _targets(given: list[str]) -> dict[str, float]:
-    targets = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        try:
-            targets[name] = float(value)
-        except ValueError:
-            raise InputError(
-                f"--until-sem {text!r} is not of the form QUANTITY=ERROR, e.g. cross_entropy=0.01"
-            ) from None
-    return targets
+def _targets(given: list[str] | None) -> dict[str, float]:
+    named = pairs(given, "--until-sem", "cross_entropy=0.01")
+    try:
+        return {name: float(value) for name, value in named.items()}
+    except ValueError as error:
+        raise InputError(f"--until-sem needs numbers as errors: {error}") from None
 
 
 def _print(result: xr.Dataset, out: Path, as_json: bool) -> None:
     figures = _figures(result, out)
     if as_json:
-        print(json.dumps(figures, indent=1))
+        typer.echo(json.dumps(figures, indent=1))
         return
     names = list(figures["layers"])
-    print("layer" + "".join(f"{name:>22}" for name in names))
+    typer.echo("layer" + "".join(f"{name:>22}" for name in names))
     for layer in range(figures["ell"] + 1):
         cells = (figures["layers"][name]["mean"][layer] for name in names)
-        print(f"{layer:5d}" + "".join(f"{'' if c is None else f'{c:.4f}':>22}" for c in cells))
-    print(f"{figures['tokens']} tokens of {figures['corpus']}, first tokens and sinks apart; {out}")
+        typer.echo(f"{layer:5d}" + "".join(f"{'' if c is None else f'{c:.4f}':>22}" for c in cells))
+    text = f"{figures['tokens']} tokens of {figures['corpus']}"
+    typer.echo(f"{text}, first tokens and sinks apart; {out}")
     read = json.loads(result.attrs["corpus"])
     if short := read.get("short_of"):
         cut = f"; {read['cut']} at the ends of long documents were left out" if read["cut"] else ""
-        print(f"the corpus ended {short} tokens before what was asked for{cut}")
+        typer.echo(f"the corpus ended {short} tokens before what was asked for{cut}")
 
 
 def _figures(result: xr.Dataset, out: Path) -> dict[str, Any]:
@@ -176,41 +167,3 @@ def _figures(result: xr.Dataset, out: Path) -> dict[str, Any]:
         "certificate": certificate,
         "layers": layers,
     }
-
-
-@contextlib.contextmanager
-def _notices() -> Iterator[None]:
-    """What the probe has to tell (a complete file, smaller batches), one plain line each."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *_: print(f"note: {message}", file=sys.stderr)
-        yield
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on a terminal; a line every ten seconds elsewhere, both on standard error."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("tokens", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _lines() -> Callable[[int, int | None], None]:
-    last = begun = time.monotonic()
-
-    def tell(done: int, total: int | None) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= LINE_SECONDS:
-            last = now
-            of = f" of {total}" if total else ""
-            rate = done / (now - begun)
-            print(f"{done}{of} tokens, {rate:.0f} a second", file=sys.stderr, flush=True)
-
-    return tell

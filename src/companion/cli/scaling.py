@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from companion.cli.options import pairs
+from companion.cli.progress import shown
+
 Table = Annotated[str, typer.Argument(help="chinchilla, gemstones, ladder, or a file")]
 Law = Annotated[str, typer.Option(help="which law; an unknown name lists them")]
 Drop = Annotated[int, typer.Option(help="leave out the K highest losses", min=0)]
@@ -34,7 +37,14 @@ def fit(
     result = _fitted(table, law, drop_highest, huber, column)
     generator = np.random.default_rng([seed, 0])
     methods = method or list(scaling.METHODS)
-    result = scaling.quantify(result, generator, methods=methods, draws=draws, progress=_tell)
+    with shown("methods") as progress:
+        result = scaling.quantify(
+            result,
+            generator,
+            methods=methods,
+            draws=draws,
+            progress=lambda method: progress(methods.index(method), len(methods), note=method),
+        )
     typer.echo(json.dumps(result.to_dict(), indent=2) if as_json else _report(result))
     if not result.converged:
         raise typer.Exit(1)
@@ -60,13 +70,13 @@ def plan(
     import numpy as np
 
     from companion import scaling
-    from companion.scaling import planner
+    from companion.scaling import planning
 
-    budget = planner.Budget(flops, tokens, parameters, latency)
+    budget = planning.Budget(flops, tokens, parameters, latency)
     result = _fitted(table, law, drop_highest, huber, column)
     generator = np.random.default_rng([seed, 0])
     refits = scaling.bootstrap(result, generator, draws=draws, by_shape=True)
-    found = planner.plan(result, refits, budget).to_dict()
+    found = planning.plan(result, refits, budget).to_dict()
     typer.echo(json.dumps(found, indent=2) if as_json else _planned(found))
     if not result.converged:
         raise typer.Exit(1)
@@ -81,7 +91,7 @@ def _fitted(table: str, law: str, drop: int, huber: float, column: list[str] | N
     if huber < 0:
         raise InputError(f"--huber {huber} must be 0 (squares) or positive")
     known = scaling.get_law(law)
-    data = tables.load_table(table, _columns(column or []))
+    data = tables.load_table(table, pairs(column, "--column", "m=d_model"))
     return scaling.fit(data, known, drop=drop, delta=huber or math.inf)
 
 
@@ -95,23 +105,6 @@ def _planned(found: dict) -> str:
         band = f"   95 % {span[0]:.5g} to {span[1]:.5g}" if span else ""
         lines.append(f"{label:<34}{found[key]:<12.5g}{band}")
     return "\n".join([*lines, *(f"warning: {warning}" for warning in found["warnings"])])
-
-
-def _columns(pairs: list[str]) -> dict[str, str]:
-    from companion.errors import InputError
-
-    split = [pair.partition("=") for pair in pairs]
-    for pair, (ours, _, theirs) in zip(pairs, split, strict=True):
-        if not (ours and theirs):
-            raise InputError(f"--column {pair!r} must read like m=d_model")
-    return {ours: theirs for ours, _, theirs in split}
-
-
-def _tell(method: str) -> None:
-    import sys
-
-    if sys.stderr.isatty():
-        typer.echo(f"  {method} ...", err=True)
 
 
 def _report(result) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from companion.cli.options import Device, Json, MaybeOut
+from companion.cli.options import Device, Json, MaybeOut, pairs
+from companion.cli.progress import shown
+from companion.runs import Progress
 
 
 def toy(
@@ -42,7 +45,7 @@ def toy(
         return
     if not spec or out is None:
         raise InputError("companion toy needs a specification and --out FILE.nc (or --list)")
-    chosen = specification(spec, **_changes(change or []))
+    chosen = specification(spec, **_changes(change))
     runtime = Runtime.choose(device, "float32", chosen.seed)
     if variants and graph:
         raise InputError("--graph is for one run, not for --variants")
@@ -56,7 +59,8 @@ def _train(spec, runtime, out: Path, resume: bool, as_json: bool, graph: bool) -
     from companion.toy import experiment
 
     checkpoint = out.with_name(out.name + ".checkpoint")
-    with _reporter() as report:
+    with shown("steps") as progress:
+        report = _reported(progress)
         result = experiment.run_toy(
             spec, runtime, checkpoint=checkpoint, resume=resume, progress=report, graph=graph
         )
@@ -71,19 +75,22 @@ def _compare(
     import shutil
 
     from companion.errors import InputError
-    from companion.toy import comparison, experiment, report
+    from companion.evidence import toy, toy_tables
+    from companion.toy import comparison, experiment
 
     parts = out.with_name(out.name + ".parts")
     if parts.exists() and not resume:
         raise InputError(f"{str(parts)!r} exists: resume from it with --resume, or delete it")
-    with _reporter() as told:
+    with shown("steps") as progress:
         blocks = variants.split(",")
-        result = comparison.compare(spec, blocks, _numbers(rates), runtime, told, parts)
+        result = comparison.compare(
+            spec, blocks, _numbers(rates), runtime, _reported(progress), parts
+        )
     experiment.save(result, out)
     shutil.rmtree(parts)
     if as_json:
-        return json.dumps(comparison.variants_claim(result).to_dict(), indent=2)
-    return report.variants_table(result).to_string()
+        return json.dumps(toy.variants_claim(result).to_dict(), indent=2)
+    return toy_tables.variants_table(result).to_string()
 
 
 def _numbers(words: str) -> list[float]:
@@ -107,63 +114,40 @@ def _listing() -> str:
     return "\n".join(f"{name:{width}}  {specification(name).purpose}" for name in named())
 
 
-def _changes(pairs: list[str]) -> dict[str, object]:
+def _changes(given: list[str] | None) -> dict[str, object]:
     import yaml
 
     from companion.errors import InputError
 
-    for pair in pairs:
-        if "=" not in pair:
-            raise InputError(f"--set {pair!r} must read KEY=VALUE, e.g. steps=1000")
     try:
-        return {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in pairs)}
+        read = pairs(given, "--set", "KEY=VALUE, e.g. steps=1000").items()
+        return {key: yaml.safe_load(value) for key, value in read}
     except yaml.YAMLError as error:
-        raise InputError(f"--set {pairs} is not YAML: {str(error).splitlines()[0]}") from None
+        raise InputError(f"--set {given} is not YAML: {str(error).splitlines()[0]}") from None
 
 
-class _reporter:
-    """A progress bar on a terminal, else a plain line every 30 seconds; both on stderr."""
+def _reported(progress: Progress) -> Callable[[Any], None]:
+    """The callback of a training: its losses by depth, and what it has to tell at the start."""
 
-    def __enter__(self):
-        import time
-
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, disable=not console.is_terminal)
-        self.console, self.spoke, self.clock = console, 0.0, time.monotonic
-        self.bar.start()
-        self.task = self.bar.add_task("training", total=None)
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.bar.stop()
-
-    def __call__(self, state) -> None:
+    def report(state: Any) -> None:
         if state.notice:
-            self.console.print(f"notice: {state.notice}", soft_wrap=True)
+            typer.echo(f"notice: {state.notice}", err=True)
         losses = " ".join(f"{ell}:{loss:.3g}" for ell, loss in state.losses.items())
-        line = f"step {state.step}/{state.steps}  loss {losses}"
-        self.bar.update(self.task, completed=state.step, total=state.steps, description=line)
-        due = self.clock() - self.spoke > 30 or state.step == state.steps
-        if self.bar.disable and state.losses and due:
-            self.console.print(
-                f"{line}  {state.seconds_left:.0f} s left", highlight=False, soft_wrap=True
-            )
-            self.spoke = self.clock()
+        progress(state.step, state.steps, note=f"loss {losses}")
+
+    return report
 
 
 def _figures(result, as_json: bool) -> str:
     import json
 
-    from companion.toy import report
+    from companion.evidence import toy_tables
+    from companion.toy import analysis
 
     each = result["diverged"].sum(["teacher", "temperature", "seed"])
     diverged = {int(ell): int(n) for ell, n in zip(each["depth"], each, strict=True) if n}
     if as_json:
-        return json.dumps({"exponents": report.records(result), "diverged": diverged}, indent=2)
-    lines = [report.table(result).to_string()]
+        return json.dumps({"exponents": analysis.records(result), "diverged": diverged}, indent=2)
+    lines = [toy_tables.table(result).to_string()]
     lines += [f"depth {ell}: {n} students diverged" for ell, n in diverged.items()]
     return "\n".join(lines)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from companion.cli.options import Device, Dtype, Json, Out
+from companion.cli.progress import shown
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -44,8 +42,8 @@ def trace(
     spec = Tracing(noise, draws, window, max_rank, batch)
     listed = load_facts(facts)
     loaded = load_model(model, Runtime.choose(device, dtype, seed))
-    with _progress() as tell:
-        result = traced(loaded, listed, spec, progress=tell)
+    with shown("facts") as progress:
+        result = traced(loaded, listed, spec, progress=progress)
     save(result, out)
     rows = [_summary(result.isel(prompt=index)) for index in range(result.sizes["prompt"])]
     _print(rows, str(out), as_json)
@@ -69,21 +67,10 @@ def _summary(fact: xr.Dataset) -> dict[str, Any]:
 
 def _print(rows: list[dict[str, Any]], out: str, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"out": out, "facts": rows}, indent=1))
+        typer.echo(json.dumps({"out": out, "facts": rows}, indent=1))
         return
     for row in rows:
         verdict = "known" if row["known"] else f"not known: {row['reason']}"
         figures = f"clean {row['clean']:.4f}, corrupted {row['corrupted']:.4f}"
-        print(f"{row['prompt']!r} -> {row['target']!r}: {figures}; {verdict}")
-    print(f"{sum(row['known'] for row in rows)} of {len(rows)} facts known; written to {out}")
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar of facts on a terminal; elsewhere silence, the figures follow at the end."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bars:
-        task = bars.add_task("facts", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+        typer.echo(f"{row['prompt']!r} -> {row['target']!r}: {figures}; {verdict}")
+    typer.echo(f"{sum(row['known'] for row in rows)} of {len(rows)} facts known; written to {out}")

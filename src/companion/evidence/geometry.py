@@ -18,7 +18,6 @@ from companion.probing.summaries import (
     depth,
     depths,
     evenness,
-    middle_estimates,
     middle_layers,
     middle_mean,
     profile,

@@ -48,8 +48,8 @@ class Trainer:
         """Token ids (batch, position) of one step."""
         import torch
 
-        picked = self.order[step * self.grid.batch : (step + 1) * self.grid.batch]
-        ids = torch.from_numpy(self.tokens[picked].astype(np.int64))
+        blocks = self.order[step * self.grid.batch : (step + 1) * self.grid.batch]
+        ids = torch.from_numpy(self.tokens[blocks].astype(np.int64))
         return ids.to(self.runtime.torch_device)
 
     def update(self, factor: float) -> tuple[float, float]:
@@ -116,7 +116,7 @@ class Trainer:
                 moments = {k: state[f"{k}/{name}"] for k in ("exp_avg", "exp_avg_sq")}
                 self.optimizer.state[weight] = {"step": state[f"step/{name}"].cpu(), **moments}
 
-    def export(self, folder: Path) -> None:
+    def save_pretrained(self, folder: Path) -> None:
         """Write the model in Hub layout, weights rounded to bfloat16."""
         import torch
         from safetensors.torch import save_file
@@ -171,7 +171,7 @@ def advance(
     log = checkpoint.with_suffix(".jsonl")
     with atomic(log) as temporary:
         temporary.write_text("".join(_truncated(log, trainer.step)), encoding="utf-8")
-    saved = time.monotonic()
+    last_save = time.monotonic()
     with open(log, "a", encoding="utf-8") as lines:
         while trainer.step < stop:
             began = time.monotonic()
@@ -182,10 +182,10 @@ def advance(
             row = {"step": trainer.step, "loss": loss, "gradient_norm": norm, "rate": factor}
             lines.write(json.dumps(row) + "\n")
             report(trainer.step, loss, trainer.grid.step_tokens / (time.monotonic() - began))
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if time.monotonic() - last_save > CHECKPOINT_SECONDS:
                 lines.flush()
                 trainer.save(checkpoint)
-                saved = time.monotonic()
+                last_save = time.monotonic()
     trainer.save(checkpoint)
 
 

@@ -20,7 +20,7 @@ from companion.evidence.model_row import FEWEST_BLOCKS, REAL, Row
 from companion.interventions.costs import gain_of_depth, profiles
 from companion.plotting import theme
 from companion.plotting.probing import plain_logs
-from companion.probing.resampling import loss_left
+from companion.probing.resampling import LENSES, loss_left
 from companion.probing.summaries import half_widths, profile
 
 if TYPE_CHECKING:
@@ -99,6 +99,15 @@ def turns(c: Comparison, ax: Axes | None = None) -> Axes:
     ax.set(yscale="log", xlabel=r"depth of the block, $(l + 1/2)/\ell$")
     ax.set_ylabel(r"rotation times blocks, $\ell\,\theta_l$ (rad)")
     return _finished(plain_logs(ax))
+
+
+def both_lenses(c: Comparison, generator: np.random.Generator) -> Figure:
+    """`losses` through the last-block lens and through the logit lens, side by side."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
+    for ax, lens in zip(axes, LENSES, strict=True):
+        losses(c, lens, generator, ax)
+        ax.label_outer()
+    return figure
 
 
 def losses(

@@ -61,7 +61,9 @@ def probe_models(models: str, runtime: Runtime, **options) -> dict[str, xr.Datas
     return dict(sorted(by_name.items(), key=lambda item: depth(item[1])))
 
 
-def reuse_or_probe(model: str, done: Mapping[str, xr.Dataset], runtime: Runtime, **options) -> xr.Dataset:
+def reuse_or_probe(
+    model: str, done: Mapping[str, xr.Dataset], runtime: Runtime, **options
+) -> xr.Dataset:
     """The dataset of `model` out of `done` if it is there, or else a probe of its own."""
     for dataset in done.values():
         if dataset.attrs["model"] == model:

@@ -84,10 +84,14 @@ def lens_quantities(lens: str) -> tuple[Quantity, ...]:
 def _through(suffix: str, missing_layers: int, lens: str) -> tuple[Quantity, ...]:
     nats, by = "nats/token", f"through the {lens} lens"
     return (
-        Quantity(f"cross_entropy{suffix}", nats, f"cross-entropy {by}", 1e-6, 1e3, True, missing_layers),
+        Quantity(
+            f"cross_entropy{suffix}", nats, f"cross-entropy {by}", 1e-6, 1e3, True, missing_layers
+        ),
         Quantity(f"entropy{suffix}", nats, f"entropy {by}", 1e-6, 1e2, True, missing_layers),
         Quantity(f"kl{suffix}", nats, f"KL(final || lens) {by}", 1e-6, 1e3, True, missing_layers),
-        Quantity(f"top1{suffix}", "1", f"agrees with the final top-1 {by}", 0, 2, False, missing_layers),
+        Quantity(
+            f"top1{suffix}", "1", f"agrees with the final top-1 {by}", 0, 2, False, missing_layers
+        ),
         Quantity(
             f"loss_removed{suffix}",
             nats,

@@ -176,9 +176,7 @@ def update_cosine(dataset: xr.Dataset, lag: int = 1) -> Interval:
     return around(float(mean.mean()), error, degrees(dataset), method="clustered by document")
 
 
-def middle_loss(
-    dataset: xr.Dataset, lens: str = ""
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def middle_loss(dataset: xr.Dataset, lens: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Middle layers whose effect on the loss is known, the loss that each removes, and its sem.
 
     The last-block lens (`lens` "", the logit lens is "_logit") reads with the last block, so that

@@ -207,4 +207,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        # Before the release: whoever opened the file meanwhile sees that it has lost its name.
+        with contextlib.suppress(OSError):
+            path.unlink()
         lock.release()

@@ -92,7 +92,9 @@ def _reduced(logits: Tensor, target: Tensor, reduce: Reduce) -> Tensor:
     layers, n, V = logits.shape
     rows = chunk_size(logits.device, 4 * V)
     some, deep = min(n, rows), max(1, rows // n)
-    result = torch.empty((4, layers, n), dtype=widen(logits[:1, :1, :1]).dtype, device=target.device)
+    result = torch.empty(
+        (4, layers, n), dtype=widen(logits[:1, :1, :1]).dtype, device=target.device
+    )
     for first in range(0, n, some):
         place = slice(first, first + some)
         final = Final.of(logits[-1, place])

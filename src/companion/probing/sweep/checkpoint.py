@@ -16,8 +16,8 @@ from companion.errors import InputError
 from companion.models import Model
 from companion.probing import dataset as files
 from companion.probing.settings import Settings
-from companion.probing.sweep.tokens import Shard, TokenBlocks
 from companion.probing.sweep.loop import Sweep
+from companion.probing.sweep.tokens import Shard, TokenBlocks
 
 SECONDS = 30.0
 CURSOR = ("next_block", "blocks", "tokens", "at_once")

@@ -13,11 +13,11 @@ from torch import Tensor
 from companion.errors import InputError
 from companion.models import Model, Parts, Stream, capture
 from companion.probing.lens.readout import lens_values, reduce_logits
-from companion.probing.sweep.batch import groups_of, path_values, widen
 from companion.probing.quantities import PARTS
 from companion.probing.settings import Settings
-from companion.probing.sweep.tokens import Item, Shard, TokenBlocks, clusters_of, lens_positions
+from companion.probing.sweep.batch import groups_of, path_values, widen
 from companion.probing.sweep.state import Batch, State
+from companion.probing.sweep.tokens import Item, Shard, TokenBlocks, clusters_of, lens_positions
 
 Progress = Callable[[int, int | None], None]
 FEWEST_CLUSTERS = 32

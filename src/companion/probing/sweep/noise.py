@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from companion.errors import InputError
-from companion.probing.sweep.tokens import Item
-from companion.probing.sweep.state import State
 from companion.probing.sweep.loop import Sweep, out_of_memory
+from companion.probing.sweep.state import State
+from companion.probing.sweep.tokens import Item
 
 LOW = (torch.bfloat16, torch.float16)
 

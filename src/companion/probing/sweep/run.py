@@ -16,16 +16,16 @@ from companion.errors import InputError
 from companion.models import Model, find_parts, load_model
 from companion.probing import dataset as files
 from companion.probing.lens.certificate import certify
-from companion.probing.sweep.checkpoint import Checkpoint, identity
 from companion.probing.lens.readout import reduce_logits
-from companion.probing.sweep.batch import path_values
-from companion.probing.sweep.memory import blocks_at_once
-from companion.probing.sweep.noise import measure_noise
 from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
-from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
-from companion.probing.sweep.state import CLUSTERS, Batch, State
+from companion.probing.sweep.batch import path_values
+from companion.probing.sweep.checkpoint import Checkpoint, identity
 from companion.probing.sweep.loop import Progress, Sweep
+from companion.probing.sweep.memory import blocks_at_once
+from companion.probing.sweep.noise import measure_noise
+from companion.probing.sweep.state import CLUSTERS, Batch, State
+from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
 from companion.provenance import provenance
 from companion.runtime import Runtime
 from companion.statistics.streaming import cluster_of

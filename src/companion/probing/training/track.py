@@ -16,7 +16,6 @@ import numpy as np
 from companion.errors import InputError
 from companion.files import atomic
 from companion.probing.dataset import save
-from companion.probing.training.revisions import alarm_sentence, digest, sketch
 from companion.probing.summaries import (
     depth,
     evenness,
@@ -26,6 +25,7 @@ from companion.probing.summaries import (
     profile,
     update_cosine,
 )
+from companion.probing.training.revisions import alarm_sentence, digest, sketch
 from companion.provenance import provenance
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
