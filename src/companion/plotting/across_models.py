@@ -8,6 +8,7 @@ about a real model's point is how far the quantisation of its file may have move
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -74,7 +75,7 @@ def strip(
         ends = min(i.low for i in beside), max(i.high for i in beside)
         ax.axvspan(*ends, color=theme.INK, alpha=0.12, linewidth=0)
     ax.set_yticks(range(len(told)), [r.name for r in told])
-    ax.set_title(name, fontsize=10)
+    ax.set_title(name, fontsize=9)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     return ax
 
@@ -184,9 +185,10 @@ def depths(c: Comparison, errors: Mapping[str, Any], ax: Axes | None = None) -> 
         ax.annotate(r.name, (r.ell, r.rotation.estimate), color=colour, **place)
     _guides(ax, [*c.ladder, *c.real])
     ells = sorted({r.ell for r in (*c.ladder, *c.real)})
+    shown = [b for a, b in pairwise([0, *ells]) if b > 1.2 * a]
     ax.set(xscale="log", yscale="log", xlabel=r"depth $\ell$ (blocks)", xlim=(1.7, 1.9 * ells[-1]))
     ax.set_ylabel(r"mean middle rotation $\bar\theta$ (rad)")
-    plain_logs(ax).set_xticks(ells, [str(ell) for ell in ells])
+    plain_logs(ax).set_xticks(shown, [str(ell) for ell in shown])
     ax.minorticks_off()
     return ax
 
