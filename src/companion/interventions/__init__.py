@@ -10,6 +10,7 @@ from companion.interventions.ablation import ablate, estimate_ablation
 from companion.interventions.blocks import KINDS, intervene, places
 from companion.interventions.comparison import (
     Pretrained,
+    Text,
     ablate_models,
     ablate_or_stored,
     ablate_text,
@@ -33,6 +34,7 @@ __all__ = [
     "Encoded",
     "Fact",
     "Pretrained",
+    "Text",
     "Tracing",
     "ablate",
     "ablate_models",
