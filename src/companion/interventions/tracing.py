@@ -104,6 +104,7 @@ def trace(
 def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
     blank = {"token_text": "", "role": ""}
     result = xr.concat(parts, "prompt", join="outer", fill_value=blank)
+    result = result.drop_encoding()  # parts that were kept would cut all texts to their own length
     result.probability.encoding = {"zlib": True, "complevel": 9, "shuffle": True}
     return result
 
