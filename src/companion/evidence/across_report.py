@@ -56,8 +56,8 @@ def words(c: Comparison, judged: Iterable[Claim], errors: Mapping[str, Any]) -> 
         "likeness": likeness(c),
         "verdicts": verdicts(judged),
         "exponents": exponent_words(c),
-        "lenses": " ".join(lens_words(r.name, c.probes[r.name]) for r in c.real),
-        "ladder_lens": " ".join(lens_words(r.name, c.probes[r.name]) for r in c.ladder[-1:]),
+        "lenses": _through_lenses(c, c.real),
+        "ladder_lens": _through_lenses(c, c.ladder[-1:]),
         "outliers": outlier_words(c),
         "check": check(c),
         "absent": absent(c),
@@ -172,6 +172,11 @@ def exponent_words(c: Comparison) -> str:
         return f"{real}. The ladder of this run has too few depths for one, too."
     slope = exponent(c.ladder)
     return f"{real}. Over its {len(c.ladder)} models the ladder's own exponent is {slope:.2f}."
+
+
+def _through_lenses(c: Comparison, chosen: Iterable[Row]) -> str:
+    told = [lens_words(r.name, c.probes[r.name]) for r in chosen]
+    return " ".join(told) or "There is no such model in this run."
 
 
 def lens_words(name: str, probe: xr.Dataset) -> str:

@@ -194,7 +194,8 @@ def depths(c: Comparison, errors: Mapping[str, Any], ax: Axes | None = None) -> 
 
 
 def _guides(ax: Axes, chosen: Iterable[Row]) -> None:
-    first, *_, last = sorted(chosen, key=lambda r: r.ell)
+    ranked = sorted(chosen, key=lambda r: r.ell)
+    first, last = ranked[0], ranked[-1]
     reach = np.array([first.ell, last.ell], float)
     for power in (-1.0, -0.5):
         heights = first.rotation.estimate * (reach / reach[0]) ** power
