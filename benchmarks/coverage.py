@@ -18,7 +18,7 @@ from companion import scaling, tables
 from companion.files import atomic
 from companion.provenance import provenance
 from companion.runtime import Runtime
-from companion.scaling.simulation import coverage
+from companion.scaling.uncertainty.coverage import coverage
 
 CASES = {"independent rows": 0.0, "half shared by shape": 0.5}
 NAMES = ("alpha_m", "alpha_ell", "alpha_D", "L_0")

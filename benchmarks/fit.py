@@ -2,8 +2,8 @@
 
     COMPANION_DATA=folder python benchmarks/fit.py [--quick] [--json]
 
-Baseline: the paper's Adam loop from its one start, written in NumPy (`scaling.reenact`). Ours: a
-fit with certificate. `ratio` is Adam's time over ours; with --quick Adam runs a fifth of its
+Baseline: the paper's Adam loop from its one start, written in NumPy
+(`companion.scaling.publications.adam`). Ours: a fit with certificate. `ratio` is Adam's time over ours; with --quick Adam runs a fifth of its
 50,000 steps, and its time (not its objective) is scaled up. Without the published table a planted
 one is used.
 """
@@ -19,7 +19,7 @@ import time
 import numpy as np
 
 from companion import scaling, tables
-from companion.scaling import reenact
+from companion.scaling.publications.adam import adam
 
 STEPS = 50_000
 
@@ -76,7 +76,7 @@ def measure(quick: bool) -> dict:
     steps = STEPS // 5 if quick else STEPS
     baseline, cpu_baseline = (
         seconds * STEPS / steps
-        for seconds in timed(lambda: found.append(reenact.adam(table, steps=steps, every=steps)))
+        for seconds in timed(lambda: found.append(adam(table, steps=steps, every=steps)))
     )
     refits, path = found
     return {

@@ -17,8 +17,9 @@ from clock import seconds
 
 from companion.runtime import Runtime
 from companion.toy import Specification, specification
-from companion.toy.engine import Engine
-from companion.toy.reference import Plain
+from companion.toy.networks.reference import Plain
+from companion.toy.training.engine import Engine
+from companion.toy.training.graphs import GraphedEngine
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
 
 def measure(spec: Specification, runtime: Runtime, rounds: int, graph: bool = False) -> dict:
     """Median seconds of one step of all students, either way, in `rounds` turns after a warm-up."""
-    engine = Engine(spec, runtime, graph=graph)
+    engine = (GraphedEngine if graph else Engine)(spec, runtime)
     plain = [Plain(spec, stack.ell, one) for stack in engine.stacks for one in stack.members]
     ours, baseline = [], []
     for turn in range(rounds + 1):

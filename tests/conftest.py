@@ -1,10 +1,21 @@
-"""What tests of several rooms share: a ladder's grid and its text, disturbances of known cost."""
+"""What tests of several rooms share: a ladder's grid, disturbances of known cost, loss tables.
+
+Published tables are read where `COMPANION_DATA` names their folder; tests never download.
+"""
+
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
 FACTORS = {"skip": 1.0, "swap": 0.1, "average": 1.2}
+
+TRUTH = {
+    "c_m": 250.0, "alpha_m": 0.9, "c_ell": 3.0, "alpha_ell": 1.0, "c_D": 400.0,
+    "alpha_D": 0.3, "L_0": 1.7,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -46,7 +57,7 @@ def ablation_of(ell, costs, documents=40, empty=2.0):
 
 
 @pytest.fixture
-def planted():
+def planted_ablation():
     """A function of depth and costs by kind that gives an ablation of just those costs."""
     return ablation_of
 
@@ -58,3 +69,46 @@ def planted_ladder():
         f"ell{ell}": ablation_of(ell, {k: f * ell**-2.0 for k, f in FACTORS.items()})
         for ell in (2, 4, 8, 16)
     }
+
+
+@pytest.fixture
+def data_folder():
+    """The folder of the published tables; tests never download."""
+    folder = os.environ.get("COMPANION_DATA")
+    if not folder or not (Path(folder) / "chinchilla.csv").is_file():
+        pytest.skip("COMPANION_DATA names no folder with the published tables")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def grid():
+    """A designed table: width, depth and data vary independently, with N = 12 m² ell."""
+    import pandas as pd
+
+    m, ell, D = np.meshgrid([256, 512, 1024, 2048], [4, 8, 16, 32], [1e9, 4e9, 1.6e10])
+    table = pd.DataFrame({"m": m.ravel(), "ell": ell.ravel(), "D": D.ravel()}, dtype=float)
+    table["N"] = 12 * table["m"] ** 2 * table["ell"]
+    return table
+
+
+@pytest.fixture(scope="session")
+def planted(grid):
+    """The additive law `TRUTH` on the grid, with noise of 0.3 %."""
+    from companion import scaling
+
+    noise = 0.003 * np.random.default_rng(0).standard_normal(len(grid))
+    return grid.assign(loss=scaling.LAWS["additive"].predict(TRUTH, grid) * np.exp(noise))
+
+
+@pytest.fixture
+def chinchilla(data_folder):
+    from companion import tables
+
+    return tables.load_table("chinchilla")
+
+
+@pytest.fixture
+def gemstones(data_folder):
+    from companion import tables
+
+    return tables.load_table("gemstones")

@@ -8,10 +8,11 @@ import sys
 import pytest
 import torch
 
+from companion import runtime
 from companion.errors import InputError
-from companion.files import atomic, stored
+from companion.files import atomic, stored, write_json
 from companion.provenance import provenance
-from companion.runtime import Runtime, hub_reachable
+from companion.runtime import Runtime, check_memory, free_memory, hub_reachable
 
 
 def test_auto_follows_the_hardware():
@@ -50,6 +51,15 @@ def test_provenance_is_complete_plain_json_without_paths():
     assert "/home" not in text
     assert stamp["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in text
     assert "tiny" in stamp._repr_mimebundle_()["text/html"]
+
+
+def test_json_is_whole_or_the_old_one(tmp_path):
+    path = tmp_path / "new" / "record.json"
+    write_json(path, {"loss": None, "steps": [1, 2]})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"loss": float("nan")})
+    assert json.loads(path.read_text()) == {"loss": None, "steps": [1, 2]}
+    assert [file.name for file in path.parent.iterdir()] == ["record.json"]
 
 
 def test_atomic_keeps_the_old_file_when_the_writer_fails(tmp_path):
@@ -95,3 +105,26 @@ def test_a_full_disk_is_an_error_and_no_crash(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, str(errno.EFBIG))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_fit_is_refused_with_what_it_needs():
+    free = free_memory()
+    assert 0 < free < 2**50
+    check_memory(free // 2, "this")
+    with pytest.raises(InputError, match=r"loading 'x' needs \d+\.\d GB of memory, .* free on cpu"):
+        check_memory(1000 * free, "loading 'x'")
+
+
+def test_limits_of_the_control_group_and_of_the_address_space_count(tmp_path):
+    (tmp_path / "memory.max").write_text("5000\n")
+    (tmp_path / "memory.current").write_text("2000\n")
+    assert runtime._group_headroom(str(tmp_path)) == [3000]
+    (tmp_path / "memory.max").write_text("max\n")
+    assert runtime._group_headroom(str(tmp_path)) == []
+    assert runtime._group_headroom(str(tmp_path / "none")) == []
+    code = (
+        "import resource, torch; from companion.runtime import free_memory;"
+        "resource.setrlimit(resource.RLIMIT_AS, (40 << 30, 40 << 30)); print(free_memory())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) <= 40 << 30

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -63,6 +65,37 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def write_json(path: str | Path, value: Any) -> None:
+    """Write plain JSON, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite: JSON has no word for it.
+    """
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
+
+
+def read_netcdf(path: str | Path) -> xr.Dataset:
+    """The whole data set of a NetCDF file; the file is closed again.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it cannot be read.
+    """
+    import xarray as xr
+
+    if not Path(path).is_file():
+        raise InputError(f"file {str(path)!r} does not exist")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as file:
+            return file.load()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is no readable NetCDF file: make it again") from error
+
+
 def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
     """Write a dataset as NetCDF, whole or not at all; `options` as for `to_netcdf`.
 
@@ -72,3 +105,21 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
     dataset.to_netcdf(made, engine="h5netcdf", **options)
     with atomic(path) as temporary:
         temporary.write_bytes(made.getbuffer())
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `COMPANION_CACHE`, or the user's cache folder."""
+    from platformdirs import user_cache_dir
+
+    return Path(os.environ.get("COMPANION_CACHE") or user_cache_dir("depth-companion"))
+
+
+def offline() -> bool:
+    """Whether `COMPANION_OFFLINE` forbids every download."""
+    return os.environ.get("COMPANION_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's content, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

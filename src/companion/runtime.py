@@ -10,7 +10,8 @@ import platform
 import socket
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from companion.errors import InputError
@@ -58,12 +59,14 @@ class Runtime:
 
     @property
     def torch_device(self) -> torch.device:
+        """The device as torch names it."""
         import torch
 
         return torch.device(self.device)
 
     @property
     def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch names it."""
         import torch
 
         return getattr(torch, self.dtype)
@@ -156,3 +159,59 @@ def hub_reachable(timeout: float = 3.0) -> bool:
             return True
     except OSError:
         return False
+
+
+def free_memory(device: str | torch.device = "cpu") -> int:
+    """Bytes that can still be had on a device; on the CPU within the limits of its control group
+    and of its address space, too."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(torch.device(device))[0]
+    import psutil
+
+    free = [psutil.virtual_memory().available, *_group_headroom(), *_address_headroom(psutil)]
+    return max(0, min(free))
+
+
+def _group_headroom(folder: str = "/sys/fs/cgroup") -> list[int]:
+    """What the control group still allows (cgroup v2); nothing where it sets no limit."""
+    try:
+        limit, used = (Path(folder, f"memory.{name}").read_text() for name in ("max", "current"))
+        return [int(limit) - int(used)] if limit.strip() != "max" else []
+    except OSError:
+        return []
+
+
+def _address_headroom(psutil: Any) -> list[int]:
+    """What `ulimit -v` still allows; nothing where it sets no limit."""
+    try:
+        import resource
+    except ImportError:  # not a POSIX system
+        return []
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    used = psutil.Process().memory_info().vms
+    return [limit - used] if limit != resource.RLIM_INFINITY else []
+
+
+def check_memory(need: int, purpose: str, device: str | torch.device = "cpu") -> None:
+    """Refuse what cannot fit.
+
+    Parameters
+    ----------
+    need : int
+        Bytes.
+    purpose : str
+        Begins the sentence, e.g. "loading 'ladder:m128-ell8' in float32".
+    device : str or torch.device
+
+    Raises
+    ------
+    InputError
+        If fewer bytes are free on the device.
+    """
+    if need > (free := free_memory(device)):
+        raise InputError(
+            f"{purpose} needs {need / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free on "
+            f"{device}: close other programs, use a machine with more, or a smaller model or dtype"
+        )

@@ -138,26 +138,6 @@ def load_table(name_or_path, columns: Mapping[str, str] | None = None) -> pd.Dat
     return table
 
 
-def load_or_fallback(name: str, fallback: str = "ladder") -> tuple[pd.DataFrame, str]:
-    """The table, or `fallback` where it cannot be had, and a sentence that says which and why.
-
-    Raises
-    ------
-    InputError
-        If the table is invalid, or the fallback cannot be had either.
-    """
-    try:
-        table = load_table(name)
-    except TableUnavailable as missing:
-        table = load_table(fallback)
-        return table, (
-            f"This run uses the {fallback} table ({len(table)} rows) in place of {name}, "
-            f"which could not be had: {missing}."
-        )
-    told = f"This run uses the {table.attrs['name']} table: {len(table)} rows"
-    return table, ", ".join(filter(None, [told, table.attrs["citation"]])) + "."
-
-
 def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     """Check columns and values; implausible units become ``attrs["warnings"]``.
 

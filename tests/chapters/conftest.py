@@ -53,13 +53,13 @@ def write_chapter(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def tiny_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
-    """A book with an introduction alone, named by `COMPANION_BOOK`, in unchanging surroundings."""
+    """A book with an introduction alone, named by `COMPANION_BOOK`, always in one environment."""
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "intro.md").write_text("# Introduction\n\nWords.\n")
     config = "title: Tiny\nexecute:\n  execute_notebooks: 'off'\nonly_build_toc_files: true\n"
     (tmp_path / "_config.yml").write_text(config)
     (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: book/intro\n")
     monkeypatch.setenv("COMPANION_BOOK", str(tmp_path))
-    monkeypatch.setattr("companion.chapters.execution.surroundings", lambda book: "unchanged")
-    monkeypatch.setattr("companion.chapters.pages.surroundings", lambda book: "unchanged")
+    monkeypatch.setattr("companion.chapters.execution.environment_hash", lambda book: "unchanged")
+    monkeypatch.setattr("companion.chapters.pages.environment_hash", lambda book: "unchanged")
     return Book.here()

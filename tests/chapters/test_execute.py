@@ -13,7 +13,8 @@ import nbformat
 import psutil
 import pytest
 
-from companion.chapters import ChapterError, discover, execute, find, harvest, stage_jobs
+from companion.chapters import ChapterError, discover, execute, find, record_results, stage_jobs
+from companion.chapters.executor import ALL
 from companion.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -21,24 +22,28 @@ pytestmark = pytest.mark.slow
 
 def _run(book, **options):
     events = []
+
+    def progress(done, total, note="", task=""):
+        if task != ALL and not note.startswith("cell"):
+            events.append((task, note))
+
     due = stage_jobs(book, discover(book), "quick")
-    done = execute(due, progress=events.append, **options)
-    return done, [(event.chapter, event.kind) for event in events if event.kind != "cell"]
+    return execute(due, progress=progress, **options), events
 
 
 def test_chapters_run_in_parallel_and_then_are_skipped(tiny_book, write_chapter):
     write_chapter("first", "n * scale")
     write_chapter("second", "import os\nos.environ['OMP_NUM_THREADS']")
-    done, events = _run(tiny_book, processes=2)
+    done, events = _run(tiny_book, jobs=2)
     assert sorted(done) == ["first", "second"]
     assert [kind for _, kind in events[:2]] == ["started", "started"]
-    done, events = _run(tiny_book, processes=2)
+    done, events = _run(tiny_book, jobs=2)
     assert done == []
-    assert sorted(events) == [("first", "skipped"), ("second", "skipped")]
+    assert sorted(events) == [(name, "unchanged, not run again") for name in ("first", "second")]
     write_chapter("second", "n")
     done, _ = _run(tiny_book)
     assert done == ["second"]
-    assert _run(tiny_book, force=True)[0] == ["first", "second"]
+    assert sorted(_run(tiny_book, force=True)[0]) == ["first", "second"]
 
 
 def test_a_chapter_reads_files_named_from_here_and_again_when_they_change(
@@ -64,7 +69,7 @@ def test_the_record_holds_parameters_claims_and_provenance(tiny_book, write_chap
     (tiny_book.sources / "profiles").mkdir()
     (tiny_book.sources / "profiles" / "full.yaml").write_text("only:\n  n: 3\n")
     execute(stage_jobs(tiny_book, discover(tiny_book), "full"))
-    found = harvest(tiny_book.staged("only"), tiny_book.results / "only.json")
+    found = record_results(tiny_book.staged("only"), tiny_book.results / "only.json")
     assert found == json.loads((tiny_book.results / "only.json").read_text())
     assert found["parameters"] == {"n": 3, "scale": 0.5, "kind": "plain", "seed": 0}
     assert [claim["key"] for claim in found["claims"]] == ["only-claim"]
@@ -77,7 +82,7 @@ def test_the_record_holds_parameters_claims_and_provenance(tiny_book, write_chap
     [
         ("raise ValueError('no such layer')", r"cell \[3\] raised ValueError: no such layer"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "its kernel died"),
-        ("import time\ntime.sleep(60)", "not done after 6 s"),
+        ("import time\ntime.sleep(60)", "not done after 20 s"),
     ],
     ids=["failing cell", "dead kernel", "timeout"],
 )
@@ -87,7 +92,7 @@ def test_a_broken_chapter_is_kept_apart_and_the_others_finish(
     write_chapter("bad", cell)
     write_chapter("good")
     with pytest.raises(ChapterError, match=reason):
-        _run(tiny_book, timeout=6)
+        _run(tiny_book, timeout=20)
     assert tiny_book.staged("good").exists()
     assert not tiny_book.staged("bad").exists()
     assert nbformat.read(tiny_book.partial / "bad.ipynb", 4).cells
@@ -140,3 +145,31 @@ def test_a_profile_that_names_no_chapter_is_refused(tiny_book, write_chapter):
     with pytest.raises(InputError, match="did you mean only"):
         stage_jobs(tiny_book, discover(tiny_book), "full")
     assert isinstance(tiny_book.root, Path)
+
+
+def test_a_chapter_that_was_renamed_answers_to_its_old_name(tiny_book, write_chapter):
+    path = write_chapter("fresh")
+    path.write_text(path.read_text().replace('"minutes"', '"formerly": ["stale"], "minutes"'))
+    with pytest.warns(UserWarning, match="chapter 'stale' is now 'fresh'"):
+        assert find(tiny_book, "stale").name == "fresh"
+    with pytest.raises(InputError, match="no chapter 'other'"):
+        find(tiny_book, "other")
+    write_chapter("stale")
+    assert find(tiny_book, "stale").name == "stale"
+
+
+def test_a_build_tells_the_time_that_is_left(tiny_book, write_chapter):
+    write_chapter("first")
+    write_chapter("second")
+    told = []
+    execute(
+        stage_jobs(tiny_book, discover(tiny_book), "quick"),
+        jobs=1,
+        progress=lambda done, total, note="", task="": told.append((task, done, total, note)),
+    )
+    of_all = [(done, total, note) for task, done, total, note in told if task == ALL]
+    assert of_all[0][1] == pytest.approx(12.0, abs=1.0)
+    assert of_all[-1][0] == of_all[-1][1]
+    assert of_all[-1][2] == "2 of 2 done"
+    cells = [note for task, _, _, note in told if task == "first" and note.startswith("cell")]
+    assert cells == [f"cell {number} of 4" for number in range(1, 5)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from companion.chapters import find
-from companion.chapters.fingerprint import chapter_fingerprint, surroundings, tree_hash
+from companion.chapters.fingerprint import chapter_fingerprint, environment_hash
 
 
-def test_notebook_parameters_and_surroundings_count(tiny_book, write_chapter):
+def test_notebook_parameters_and_environment_hash_count(tiny_book, write_chapter):
     write_chapter("only")
     chapter = find(tiny_book, "only")
     first = chapter_fingerprint(chapter, {"n": 2}, "here")
@@ -33,32 +33,21 @@ def test_files_that_parameters_name_count(tiny_book, write_chapter, tmp_path, mo
 
 def test_data_and_stored_results_count(tiny_book, tmp_path, monkeypatch):
     monkeypatch.delenv("COMPANION_DATA", raising=False)
-    seen = {surroundings(tiny_book)}
+    seen = {environment_hash(tiny_book)}
     (tiny_book.sources / "results").mkdir()
     (tiny_book.sources / "results" / "large.json").write_text("{}")
-    seen.add(surroundings(tiny_book))
+    seen.add(environment_hash(tiny_book))
     data = tmp_path / "data"
     data.mkdir()
     (data / "table.csv").write_text("m,ell,D,loss\n")
     monkeypatch.setenv("COMPANION_DATA", str(data))
-    seen.add(surroundings(tiny_book))
+    seen.add(environment_hash(tiny_book))
     (data / "table.csv").write_text("m,ell,D,loss\n1,2,3,4\n")
-    seen.add(surroundings(tiny_book))
+    seen.add(environment_hash(tiny_book))
     assert len(seen) == 4
 
 
 def test_installed_versions_count(tiny_book, monkeypatch):
-    before = surroundings(tiny_book)
+    before = environment_hash(tiny_book)
     monkeypatch.setattr("companion.chapters.fingerprint._versions", lambda: ["numpy==0"])
-    assert surroundings(tiny_book) != before
-
-
-def test_a_tree_is_its_paths_and_contents_and_nothing_compiled(tmp_path):
-    (tmp_path / "a").write_text("1")
-    before = tree_hash(tmp_path)
-    (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__" / "a.pyc").write_text("2")
-    assert tree_hash(tmp_path) == before
-    (tmp_path / "a").rename(tmp_path / "b")
-    assert tree_hash(tmp_path) != before
-    assert tree_hash(tmp_path / "nothing there") == tree_hash(tmp_path / "__pycache__" / "none")
+    assert environment_hash(tiny_book) != before

@@ -8,7 +8,15 @@ import urllib.request
 
 import pytest
 
-from companion.chapters import BuildError, build, collect, discover, execute, server, stage_jobs
+from companion.chapters import (
+    BuildError,
+    build,
+    collect_results,
+    discover,
+    execute,
+    server,
+    stage_jobs,
+)
 from companion.errors import InputError
 
 
@@ -23,7 +31,7 @@ def executed(tiny_book, write_chapter):
     quiet = "sphinx:\n  config:\n    suppress_warnings: [mystnb.unknown_mime_type]\n"
     config.write_text(config.read_text() + quiet)
     execute(stage_jobs(tiny_book, chapters, "quick"))
-    collect(tiny_book, chapters)
+    collect_results(tiny_book, chapters)
     return tiny_book, chapters
 
 
@@ -44,7 +52,7 @@ def test_a_book_is_built_once_and_a_broken_one_leaves_it_alone(executed):
 def test_records_of_chapters_that_are_gone_are_removed(executed):
     book, chapters = executed
     (book.results / "old.json").write_text("{}")
-    assert collect(book, chapters)["undecided"] == 0
+    assert collect_results(book, chapters)["undecided"] == 0
     assert sorted(path.name for path in book.results.iterdir()) == ["claims.json", "only.json"]
     ledger = json.loads((book.results / "claims.json").read_text())
     assert ledger["counts"]["reproduced"] == 1
@@ -56,7 +64,7 @@ def test_one_key_for_two_claims_is_refused(executed, write_chapter):
     book.staged("twin").write_bytes(book.staged("only").read_bytes())
     write_chapter("twin")
     with pytest.raises(InputError, match="'only-claim' is used twice, in only and twin"):
-        collect(book, discover(book))
+        collect_results(book, discover(book))
 
 
 def test_the_server_shows_the_book_here_and_refuses_a_taken_port(tiny_book):

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from companion.cli import app
+from companion.runs import locked
 
 CELL = "count: int = 2  # how many [1, 9]\nseed: int = 0  # seed [0, ]"
 
@@ -54,7 +55,7 @@ def test_chapters_are_listed_with_their_parameters(book):
             ["run", "counting", "-p", "coutn=1"],
             "chapter counting has no parameter coutn: did you mean count?",
         ),
-        (["run", "counting", "-p", "count"], "-p 'count' is not NAME=VALUE"),
+        (["run", "counting", "-p", "count"], "-p 'count' must read like tokens=4096"),
         (["run", "counting", "-p", "count=two"], "count='two' is not a whole number"),
         (["run", "counting", "-p", "count=10"], "count='10' must be from 1 to 9"),
         (["run", "counting", "--profile", "huge"], "no profile 'huge': use quick or full"),
@@ -117,3 +118,23 @@ def test_doctor_tells_device_kernel_and_what_is_reachable(book, monkeypatch):
     assert "1 chapters, not built" in found["book"]
     monkeypatch.setattr("companion.chapters.doctor._kernel", lambda: "missing: install it")
     assert _call("doctor").exit_code == 1
+
+
+def test_two_builds_at_once_are_refused(book):
+    with locked(book / "_build" / ".lock"):
+        answer = _call("build")
+    assert answer.exit_code == 2
+    assert "another process is at work on" in answer.stderr
+    assert not list((book / "_build").iterdir())
+
+
+@pytest.mark.slow
+def test_a_chapter_runs_under_its_former_name_with_one_line_of_warning(book, tmp_path):
+    path = book / "book" / "counting.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.metadata["companion"] = {"formerly": ["telling"]}
+    nbformat.write(notebook, path)
+    answer = _call("run", "telling", "-p", "count=4", "--out", str(tmp_path / "mine"))
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stderr.startswith("note: chapter 'telling' is now 'counting'\n")
+    assert (tmp_path / "mine" / "counting.json").exists()

@@ -1,4 +1,4 @@
-"""`companion ladder`: a grid from YAML to a table and shipped models, and refusals in a line."""
+"""`companion ladder`: a grid from YAML to a table and exported models, and refusals in a line."""
 
 import pandas as pd
 import pytest
@@ -6,7 +6,8 @@ import yaml
 from typer.testing import CliRunner
 
 from companion.cli import app
-from companion.cli.ladder import _Reporter
+from companion.cli.commands.ladder import _Reporter
+from companion.runs import silent
 
 
 @pytest.fixture
@@ -20,18 +21,22 @@ def companion(*arguments):
     return CliRunner().invoke(app, [str(a) for a in arguments])
 
 
-def test_a_grid_is_trained_and_shipped(grid_file, tmp_path):
+def test_a_grid_is_trained_and_exported(grid_file, tmp_path):
     options = ("--dtype", "float32", "--device", "cpu")
     done = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
     assert done.exit_code == 0, done.output
-    assert "m32-ell1-seed0-lr0.004 D=2e+03: step 1/16, loss " in done.stderr
+    assert "m32-ell1-seed0-lr0.004 D=2e+03: 1 of 16 steps, loss " in done.stderr
     assert "% of peak" in done.stderr
     assert len(pd.read_csv(tmp_path / "trained" / "table.csv")) == 1
     again = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
     assert again.exit_code == 2
-    assert again.stderr.endswith("holds this grid already: add --resume to continue it\n")
-    sent = companion("ladder", "ship", tmp_path / "trained", "--out", tmp_path / "o", "--width", 32)
-    assert sent.output.split() == ["ladder.csv", "ladder.json", "ladder/m32-ell1"]
+    assert again.stderr.endswith("go on with it (--resume) or start anew (--overwrite)\n")
+    options = (tmp_path / "trained", "--out", tmp_path / "o", "--width", 32)
+    done = companion("ladder", "export", *options)
+    assert done.output.split() == ["ladder.csv", "ladder.json", "ladder/m32-ell1"]
+    old = companion("ladder", "ship", *options)
+    assert old.stdout == done.stdout
+    assert old.stderr == "warning: `companion ladder ship` is called `companion ladder export`\n"
 
 
 @pytest.mark.parametrize(
@@ -48,8 +53,8 @@ def test_impossible_grids_end_with_2(tiny_grid, grid_file, tmp_path, change, sen
 
 def test_the_fraction_is_that_of_all_running_models(monkeypatch):
     clock = iter([0.0, 1.0, 2.0, 100.0])
-    monkeypatch.setattr("companion.cli.ladder.time.monotonic", lambda: next(clock))
-    reporter = _Reporter(peak=100.0)
+    monkeypatch.setattr("companion.cli.commands.ladder.time.monotonic", lambda: next(clock))
+    reporter = _Reporter(100.0, silent)
     fractions = [
         reporter._fraction(name, flops)
         for name, flops in [("a D=1", 20.0), ("b D=1", 30.0), ("a D=2", 40.0), ("b D=2", 10.0)]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from companion import probing
 from companion.cli import app
-from companion.cli.probing import _lines
+from companion.cli.progress import Lines
 
 ALPHABET = sorted(pre_tokenizers.ByteLevel.alphabet())
 
@@ -77,12 +77,38 @@ def test_shards_merge_on_the_command_line(folder, tmp_path):
     assert figures["certificate"]["final_norm"] == "LlamaRMSNorm"
 
 
+def test_an_estimate_says_what_it_costs_and_runs_nothing(folder, tmp_path):
+    asked = probe(folder, tmp_path / "a.nc", "--tokens", 640, "--estimate", "--json")
+    figures = json.loads(asked.stdout)
+    assert figures["tokens"] == 640
+    assert figures["seconds"] > 0
+    assert figures["memory"] > sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    told = probe(folder, tmp_path / "a.nc", "--tokens", 640, "--estimate", "--lens", "none")
+    assert "640 tokens" in told.stdout
+    assert "GB of memory" in told.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_share_of_the_lens_by_cost_can_be_resumed_and_written_compactly(folder, tmp_path):
+    words = ("--tokens", 640, "--lens-fraction", "auto")
+    done = probe(folder, tmp_path / "a.nc", *words, "--compact")
+    assert done.exit_code == 0, done.output
+    small = probing.open(tmp_path / "a.nc")
+    assert 0 < small.attrs["lens_fraction"] <= 1
+    assert not [name for name in small if str(name).startswith("state_")]
+    again = probe(folder, tmp_path / "a.nc", *words, "--resume")
+    assert "is complete" in again.stderr
+    merged = run("merge", tmp_path / "a.nc", "--out", tmp_path / "b.nc")
+    assert "compact file has no state" in merged.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--lens", "tuned"], "lens 'tuned' is unknown"),
+        (["--lens-fraction", "most"], "lens_fraction 'most' is neither auto nor a number"),
         (["--shard", "2/2"], "shard '2/2' is out of range"),
-        (["--until-sem", "theta"], "is not of the form QUANTITY=ERROR"),
+        (["--until-sem", "theta"], "must read like cross_entropy=0.01"),
         (["--until-sem", "loss=1"], "until_sem names 'loss'"),
         (["--block-length", 64], "exceed the context"),
         (["--corpus", "nowhere"], "corpus 'nowhere'"),
@@ -105,6 +131,6 @@ def test_a_missing_file_to_merge_is_named(tmp_path):
 
 
 def test_progress_away_from_a_terminal_is_plain_lines(capsys, monkeypatch):
-    monkeypatch.setattr("companion.cli.probing.LINE_SECONDS", -1.0)
-    _lines()(10, 20)
-    assert capsys.readouterr().err.startswith("10 of 20 tokens, ")
+    monkeypatch.setattr("companion.cli.progress.LINE_SECONDS", -1.0)
+    Lines("tokens")(10, 20)
+    assert capsys.readouterr().err == "10 of 20 tokens\n"

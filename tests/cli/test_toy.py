@@ -51,7 +51,7 @@ BAD = {
     "needs a specification and --out": ("regimes",),
     "no specification 'nothing'": ("nothing", "--out", "x.nc"),
     "did you mean 'depths'": ("regimes", "--out", "x.nc", "-s", "depth=[1]"),
-    "must read KEY=VALUE": ("regimes", "--out", "x.nc", "-s", "depths"),
+    "must read like KEY=VALUE": ("regimes", "--out", "x.nc", "-s", "depths"),
     "is not YAML": ("regimes", "--out", "x.nc", "-s", "steps=[1"),
     "must end in .nc": ("regimes", "--out", "x"),
     "cannot be written": ("regimes", "--out", "/dev/null/x.nc"),

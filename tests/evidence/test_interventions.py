@@ -1,4 +1,4 @@
-"""Verdicts, sentences and the table, on planted costs."""
+"""Verdicts, sentences and the table, on planted_ablation costs."""
 
 import numpy as np
 import pytest
@@ -22,9 +22,9 @@ def test_planted_claims_are_reproduced(planted_ladder, generator):
     assert len(claims[0].measurements) == 3
 
 
-def test_a_planted_hierarchy_is_not_reproduced(planted, generator):
+def test_a_planted_hierarchy_is_not_reproduced(planted_ablation, generator):
     costs = {"skip": 1.0, "swap": 2.0, "average": 0.5}
-    stages = {f"ell{ell}": planted(ell, costs) for ell in (4, 8, 16)}
+    stages = {f"ell{ell}": planted_ablation(ell, costs) for ell in (4, 8, 16)}
     for finding in (
         findings.skipping_costs_little,
         findings.swapping_costs_less,
@@ -34,12 +34,14 @@ def test_a_planted_hierarchy_is_not_reproduced(planted, generator):
         assert finding(stages, generator).verdict == "not reproduced"
 
 
-def test_too_few_depths_or_no_rise_say_why(planted, planted_ladder, generator):
+def test_too_few_depths_or_no_rise_say_why(planted_ablation, planted_ladder, generator):
     few = {name: planted_ladder[name] for name in ("ell4", "ell8")}
     claim = findings.skip_cost_falls(few, generator)
     assert claim.verdict == "not testable here"
     assert "at least 3 depths, there are 2" in claim.untestable
-    flat = planted_ladder | {"ell8": planted(8, dict.fromkeys(("skip", "swap", "average"), -0.1))}
+    flat = planted_ladder | {
+        "ell8": planted_ablation(8, dict.fromkeys(("skip", "swap", "average"), -0.1))
+    }
     assert "does not raise the loss of ell8" in findings.exponent_sentence(flat, generator)
     shallow = {"ell2": planted_ladder["ell2"]}
     assert findings.swapping_costs_less(shallow, generator).verdict == "not testable here"

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from companion.errors import InputError
-from companion.ladder import suite, text
+from companion.ladder import runner, text
 from companion.ladder.grid import make_grid, to_record
 from companion.ladder.model import build, flops_per_token, initial_std
 from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
@@ -40,7 +40,7 @@ def final_weights(folder, grid):
 
 
 def test_training_beats_its_baselines_and_writes_everything(grid, tmp_path, runtime):
-    table = suite.train(grid, tmp_path / "out", runtime)
+    table = runner.train(grid, tmp_path / "out", runtime)
     stamp = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert len(table) == 4
     assert (table["status"] == "ok").all()
@@ -53,11 +53,11 @@ def test_training_beats_its_baselines_and_writes_everything(grid, tmp_path, runt
 @pytest.mark.parametrize("after", [3, 30, 52])
 def test_a_killed_training_continues_to_the_same_bits(grid, tmp_path, runtime, after, monkeypatch):
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
-    suite.train(grid, whole, runtime)
+    runner.train(grid, whole, runtime)
     monkeypatch.setattr("companion.ladder.trainer.CHECKPOINT_SECONDS", 0.01)
     with pytest.raises(Killed):
-        suite.train(grid, pieces, runtime, progress=killer(after))
-    suite.train(grid, pieces, runtime, resume=True)
+        runner.train(grid, pieces, runtime, progress=killer(after))
+    runner.train(grid, pieces, runtime, resume=True)
     for a, b in zip(final_weights(whole, grid), final_weights(pieces, grid), strict=True):
         assert a.keys() == b.keys()
         assert all(torch.equal(a[key], b[key]) for key in a)
@@ -68,13 +68,13 @@ def test_a_killed_training_continues_to_the_same_bits(grid, tmp_path, runtime, a
 
 CHILD = """
 import json, sys
-from companion.ladder import suite, trainer
+from companion.ladder import runner, trainer
 from companion.ladder.grid import make_grid, to_record
 from companion.runtime import Runtime
 trainer.CHECKPOINT_SECONDS = 0.01
 grid = make_grid(json.loads(sys.argv[1]))
 told = lambda *report: print(*report, flush=True)
-suite.train(grid, sys.argv[2], Runtime.choose("cpu", "float32"), resume=True, progress=told)
+runner.train(grid, sys.argv[2], Runtime.choose("cpu", "float32"), resume=True, progress=told)
 """
 
 
@@ -88,8 +88,8 @@ def test_kill_9_loses_nothing(grid, tmp_path, runtime):
             for _ in range(steps):
                 child.stdout.readline()
             child.kill()
-    suite.train(short, tmp_path / "killed", runtime, resume=True)
-    suite.train(short, tmp_path / "whole", runtime)
+    runner.train(short, tmp_path / "killed", runtime, resume=True)
+    runner.train(short, tmp_path / "whole", runtime)
     run = short.runs()[0].name
     for name in (f"{run}/trunk.jsonl", f"{run}/D4096.jsonl", "table.csv"):
         assert (tmp_path / "killed" / name).read_text() == (tmp_path / "whole" / name).read_text()
@@ -98,30 +98,30 @@ def test_kill_9_loses_nothing(grid, tmp_path, runtime):
 def test_runs_at_the_same_time_give_the_same_table(grid, tmp_path, runtime):
     seen = []
     short = dataclasses.replace(grid, tokens=(2048,))
-    alone = suite.train(short, tmp_path / "alone", runtime)
+    alone = runner.train(short, tmp_path / "alone", runtime)
     torch.set_num_threads(1)
-    together = suite.train(
+    together = runner.train(
         short, tmp_path / "together", runtime, jobs=2, progress=lambda *a: seen.append(a[0])
     )
     assert together.drop(columns="loss_sem").equals(alone.drop(columns="loss_sem"))
     assert len(set(seen)) == 2
     with pytest.raises(InputError, match="0 jobs"):
-        suite.train(short, tmp_path / "none", runtime, jobs=0)
+        runner.train(short, tmp_path / "none", runtime, jobs=0)
 
 
 def test_exported_weights_are_the_rounded_masters(grid, tmp_path, runtime):
-    suite.train(grid, tmp_path / "out", runtime)
+    runner.train(grid, tmp_path / "out", runtime)
     run = grid.runs()[0]
     folder = tmp_path / "out" / run.name
     masters = load_file(folder / "D4096.safetensors")
-    shipped = load_file(folder / "D4096" / "model.safetensors")
-    for name, weight in shipped.items():
+    stored = load_file(folder / "D4096" / "model.safetensors")
+    for name, weight in stored.items():
         assert torch.equal(weight, masters[f"weight/{name}"].to(torch.bfloat16))
 
 
 def test_a_diverged_run_is_reported_and_the_others_go_on(grid, tmp_path, runtime):
     wild = dataclasses.replace(grid, depths=(1,), learning_rates=(4e-3, 1e18), clip=1e30)
-    table = suite.train(wild, tmp_path / "out", runtime).set_index("learning_rate")
+    table = runner.train(wild, tmp_path / "out", runtime).set_index("learning_rate")
     assert (table.loc[4e-3, "status"] == "ok").all()
     assert table.loc[1e18, "status"].str.contains("loss").all()
     assert table.loc[1e18, "loss"].isna().all()
@@ -129,33 +129,33 @@ def test_a_diverged_run_is_reported_and_the_others_go_on(grid, tmp_path, runtime
 
 def test_folders_are_not_mixed(grid, tmp_path, runtime):
     out = tmp_path / "out"
-    suite.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
-    with pytest.raises(InputError, match="holds another grid"):
-        suite.train(grid, out, runtime, resume=True)
-    with pytest.raises(InputError, match="add --resume"):
-        suite.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
+    runner.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
+    with pytest.raises(InputError, match=r"cannot resume .*: depths was \[1\], now \[1, 2\]"):
+        runner.train(grid, out, runtime, resume=True)
+    with pytest.raises(InputError, match=r"\(--resume\)"):
+        runner.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
     with pytest.raises(InputError, match="not empty"):
-        suite.train(grid, tmp_path, runtime)
+        runner.train(grid, tmp_path, runtime)
 
 
 def test_too_little_text_or_disk_is_refused(grid, tmp_path, runtime, monkeypatch):
     with pytest.raises(InputError, match="are asked for"):
-        suite.train(dataclasses.replace(grid, tokens=(2**24,)), tmp_path / "a", runtime)
+        runner.train(dataclasses.replace(grid, tokens=(2**24,)), tmp_path / "a", runtime)
     full = type("Usage", (), {"free": 10})()
-    monkeypatch.setattr(suite.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: full)
     with pytest.raises(InputError, match="on disk"):
-        suite.train(grid, tmp_path / "b", runtime)
+        runner.train(grid, tmp_path / "b", runtime)
 
 
 def test_what_is_on_the_disk_already_need_not_be_free(grid, tmp_path, runtime, monkeypatch):
     out = tmp_path / "out"
-    suite.train(grid, out, runtime)
+    runner.train(grid, out, runtime)
     there = sum(file.stat().st_size for file in out.rglob("*.safetensors"))
-    need = sum(suite._bytes(grid, run) for run in grid.runs())
+    need = sum(runner._bytes(grid, run) for run in grid.runs())
     assert there < need
     nearly = type("Usage", (), {"free": need - there})()
-    monkeypatch.setattr(suite.shutil, "disk_usage", lambda _: nearly)
-    assert len(suite.train(grid, out, runtime, resume=True)) == 4
+    monkeypatch.setattr(runner.shutil, "disk_usage", lambda _: nearly)
+    assert len(runner.train(grid, out, runtime, resume=True)) == 4
 
 
 def test_a_tokenizer_that_was_half_saved_is_made_again(grid, tmp_path, monkeypatch):
@@ -177,8 +177,8 @@ def test_a_held_out_loss_that_is_not_finite_stops_that_run_only(
     def measured(trainer, *texts):
         return Interval(math.nan if trainer.run.ell == 1 else 5.0, 4.9, 5.1, 0.05)
 
-    monkeypatch.setattr("companion.ladder.job.held_out_loss", measured)
-    table = suite.train(grid, tmp_path / "out", runtime).set_index("ell")
+    monkeypatch.setattr("companion.ladder.run.held_out_loss", measured)
+    table = runner.train(grid, tmp_path / "out", runtime).set_index("ell")
     assert table.loc[1, "status"].str.contains("held-out loss nan").all()
     assert (table.loc[2, "status"] == "ok").all()
 
@@ -253,7 +253,7 @@ def test_bigram_baseline_on_a_known_chain():
 
 def test_checkpoints_are_the_trunk_at_their_step(grid, tmp_path, runtime):
     kept = dataclasses.replace(grid, depths=(1,), checkpoints=(5, 20))
-    suite.train(kept, tmp_path / "out", runtime)
+    runner.train(kept, tmp_path / "out", runtime)
     (run,) = kept.runs()
     trainer = Trainer(kept, run, text.load_texts(tmp_path / "out", kept).train, runtime)
     for stop in kept.checkpoints:

@@ -9,7 +9,7 @@ from transformers import BertConfig, LlamaConfig, LlamaForCausalLM
 
 from companion import models
 from companion.errors import InputError
-from companion.models import load, weights
+from companion.models.sources import load, weights
 from companion.runtime import Runtime
 
 CPU = Runtime.choose("cpu")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from companion.evidence import toy_tables
 from companion.plotting import students, theme
 from companion.plotting import toy as figures
 from companion.runtime import Runtime
-from companion.toy import Specification, analysis, report, run_toy, save
+from companion.toy import Specification, analysis, run_toy, save
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +118,12 @@ def test_predictions_have_their_slopes_and_leave_the_view(result, ax):
 
 def test_live_beside_stored_or_beside_its_command(result, tmp_path, monkeypatch):
     monkeypatch.setenv("COMPANION_RESULTS", str(tmp_path))
-    absent = report.Stored("large.nc", "companion toy large")
+    absent = toy_tables.Stored("large.nc", "companion toy large")
     left, right = figures.beside(figures.loss_by_depth, [result], [absent])
     assert left.get_lines()
     assert "companion toy" in right.texts[0].get_text()
     save(result, tmp_path / "large.nc")
-    there = report.Stored("large.nc", "companion toy large")
+    there = toy_tables.Stored("large.nc", "companion toy large")
     left, right = figures.beside(figures.loss_by_depth, [result], [there])
     assert len(right.get_lines()) == len(left.get_lines())
     assert [axes.get_title() for axes in (left, right)] == ["this run", "stored larger run"]

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from companion.errors import InputError
-from companion.probing import controls, reading, summaries
+from companion.evidence import depth_report
+from companion.probing import controls, summaries
 from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=3)
@@ -32,7 +33,7 @@ def updates(h):
 
 @pytest.mark.parametrize("regime", controls.REGIMES)
 def test_reads_as_what_it_is(known, regime):
-    assert reading.read(known[regime], RUNTIME.numpy_generator()).regime == regime
+    assert depth_report.read(known[regime], RUNTIME.numpy_generator()).regime == regime
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0, 2.0])

@@ -7,7 +7,9 @@ import xarray as xr
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from companion.errors import InputError
-from companion.probing import dynamics, onset, revisions
+from companion.evidence import training_dynamics
+from companion.files import read_netcdf
+from companion.probing.training import exponents, revisions, track
 from companion.runtime import Runtime
 
 CPU = Runtime.choose("cpu", "float32")
@@ -54,14 +56,14 @@ def names(series):
 
 
 def test_every_checkpoint_is_what_a_probe_of_it_measures(series):
-    from companion.probing.several import probe_one
+    from companion.probing.compare_models import probe_one
     from companion.probing.summaries import middle_mean
 
     options = OPTIONS | {"corpus": str(series / "text.jsonl")}
-    followed = dynamics.follow(names(series), "step0,step8,step64", CPU, **options)
+    followed = track.track_checkpoints(names(series), "step0,step8,step64", CPU, **options)
     assert followed["step"].values.tolist() == [0, 8, 64]
     assert followed["ell"].isel(step=0).values.tolist() == [2, 4]
-    assert {k: d.sizes["model"] for k, d in onset.by_width(followed).items()} == {"m = 16": 2}
+    assert {k: d.sizes["model"] for k, d in exponents.by_width(followed).items()} == {"m = 16": 2}
     probed = probe_one(f"{series}/ell4@step8", CPU, **options)
     one = followed.sel(model=f"{series}/ell4", step=8)
     assert one["rotation"].sel(bound="estimate") == middle_mean(probed).estimate
@@ -73,10 +75,10 @@ def test_every_checkpoint_is_what_a_probe_of_it_measures(series):
 
 def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monkeypatch):
     options = OPTIONS | {"corpus": str(series / "text.jsonl")}
-    whole = dynamics.follow(names(series), "step0,step8", CPU, **options)
+    whole = track.track_checkpoints(names(series), "step0,step8", CPU, **options)
 
     def stop_at(n):
-        def progress(name, done, total):
+        def progress(done, total, note=""):
             if done == n:
                 raise KeyboardInterrupt
 
@@ -84,24 +86,28 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
 
     out = tmp_path / "f.nc"
     with pytest.raises(KeyboardInterrupt):
-        dynamics.follow(names(series), "step0,step8", CPU, out=out, progress=stop_at(3), **options)
-    with pytest.raises(InputError, match="add --resume"):
-        dynamics.follow(names(series), "step0,step8", CPU, out=out, **options)
-    with pytest.raises(InputError, match="other parameters"):
-        dynamics.follow(names(series), "step0,step64", CPU, out=out, resume=True, **options)
+        track.track_checkpoints(
+            names(series), "step0,step8", CPU, out=out, progress=stop_at(3), **options
+        )
+    with pytest.raises(InputError, match="--resume"):
+        track.track_checkpoints(names(series), "step0,step8", CPU, out=out, **options)
+    with pytest.raises(InputError, match="revisions was"):
+        track.track_checkpoints(names(series), "step0,step64", CPU, out=out, resume=True, **options)
     probed = []
-    record = dynamics._record
-    monkeypatch.setattr(dynamics, "_record", lambda *a: probed.append(a[0]) or record(*a))
-    done = dynamics.follow(names(series), "step0,step8", CPU, out=out, resume=True, **options)
+    record = track._record
+    monkeypatch.setattr(track, "_record", lambda *a: probed.append(a[0]) or record(*a))
+    done = track.track_checkpoints(
+        names(series), "step0,step8", CPU, out=out, resume=True, **options
+    )
     assert probed == [f"{series}/ell4@step8"]
     xr.testing.assert_equal(done, whole)
-    kept = dynamics.load(out)
+    kept = read_netcdf(out)
     xr.testing.assert_equal(kept, whole.drop_vars("sketch"))
     assert kept.attrs["alarm"] == revisions.alarm_sentence(whole)
-    assert kept.attrs["alarm"] in onset.origin(kept)
+    assert kept.attrs["alarm"] in training_dynamics.origin(kept)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.nc"]
     with pytest.raises(InputError, match="there already"):
-        dynamics.follow(names(series), "step0,step8", CPU, out=out, **options)
+        track.track_checkpoints(names(series), "step0,step8", CPU, out=out, **options)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
 )
 def test_impossible_revisions_are_refused(given, sentence):
     with pytest.raises(InputError, match=sentence):
-        dynamics.steps(given)
+        track.steps(given)
 
 
 def walk(checkpoints, generator, straight=0.0):
@@ -136,16 +142,24 @@ def test_walks_and_straight_paths_raise_no_alarm(straight):
 
 def test_steps_are_read_from_names_of_several_kinds():
     names = "stage1-step0,stage1-step1000-tokens4B,stage2-step_2000"
-    assert list(dynamics.steps(names).values()) == [0, 1000, 2000]
-    assert dynamics.steps("v10,v20") == {"v10": 10, "v20": 20}
+    assert list(track.steps(names).values()) == [0, 1000, 2000]
+    assert track.steps("v10,v20") == {"v10": 10, "v20": 20}
 
 
-def test_a_call_that_was_killed_before_it_wrote_anything_goes_on(tmp_path):
-    (tmp_path / "f.parts").mkdir()
-    parts = dynamics._parts(tmp_path / "f.nc", {"models": ["a"]}, resume=True)
-    assert (parts / "call.json").exists()
-    with pytest.raises(InputError, match="other parameters"):
-        dynamics._parts(tmp_path / "f.nc", {"models": ["b"]}, resume=True)
+def test_the_interval_of_a_loss_knows_how_few_documents_there_are(series):
+    """Student's t with clusters - 1 degrees of freedom, as everywhere else, not the normal 1.96."""
+    from scipy.stats import t
+
+    from companion.probing.compare_models import probe_one
+    from companion.probing.summaries import estimates
+
+    options = OPTIONS | {"corpus": str(series / "text.jsonl")}
+    loss = track._record(f"{series}/ell2@step8", CPU, options)["loss"]
+    probed = probe_one(f"{series}/ell2@step8", CPU, **options)
+    _, sem = estimates(probed, "cross_entropy")
+    half = t.ppf(0.975, probed.attrs["clusters"] - 1) * sem[1]
+    assert probed.attrs["clusters"] < 20
+    assert float(loss[2] - loss[0]) == pytest.approx(half, rel=1e-6)
 
 
 def test_strangers_swaps_and_repetitions_raise_the_alarm():

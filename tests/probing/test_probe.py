@@ -16,10 +16,10 @@ import xarray as xr
 from companion import probing
 from companion.corpus import Block
 from companion.models import load_model
-from companion.probing import checkpoint, memory
 from companion.probing.dataset import to_state
-from companion.probing.lens import reduce_logits
+from companion.probing.lens.readout import Final, reduce_logits
 from companion.probing.settings import Settings
+from companion.probing.sweep import checkpoint, memory
 from companion.runtime import Runtime
 
 FIGURES = [
@@ -151,7 +151,7 @@ KILLED = """
 import sys, time, torch
 from companion import probing
 from companion.models import load_model
-from companion.probing import checkpoint
+from companion.probing.sweep import checkpoint
 from companion.runtime import Runtime
 
 torch.set_num_threads(1)
@@ -287,7 +287,7 @@ def test_paper_compat_shows_what_the_published_choices_do(llama, tokens):
 
 
 def test_memory_that_does_not_suffice_halves_the_batch_with_a_notice(llama, draw, monkeypatch):
-    from companion.probing import sweep
+    from companion.probing.sweep import loop as sweep
 
     tokens = draw(8, 16)
     real = sweep.capture
@@ -311,7 +311,7 @@ def test_memory_that_does_not_suffice_halves_the_batch_with_a_notice(llama, draw
 
 
 def test_a_repeat_in_float32_that_does_not_fit_is_refused(build_model, draw, monkeypatch):
-    from companion.probing import noise
+    from companion.probing.sweep import noise
 
     def full(net):
         raise torch.OutOfMemoryError("out of memory")
@@ -326,10 +326,10 @@ def test_a_repeat_in_float32_that_does_not_fit_is_refused(build_model, draw, mon
 def test_batches_fit_into_memory(llama, monkeypatch):
     settings = Settings()
     for free, expected in ((10**12, memory.TOKENS_AT_ONCE["cpu"] // 64), (10**3, 1)):
-        monkeypatch.setattr(memory, "_free_bytes", lambda device, free=free: free)
+        monkeypatch.setattr(memory, "free_memory", lambda model, free=free: free)
         assert memory.blocks_at_once(llama, settings, 50, 64) == expected
     each, fixed = memory.block_bytes(llama, settings, 50, 64), memory.logit_bytes(llama, settings)
-    monkeypatch.setattr(memory, "_free_bytes", lambda device: 2 * (3 * each + fixed))
+    monkeypatch.setattr(memory, "free_memory", lambda model: 2 * (3 * each + fixed))
     assert memory.blocks_at_once(llama, settings, 50, 64) == 3
 
 
@@ -376,8 +376,9 @@ def test_histograms_count_every_token(llama, tokens):
 def test_the_compiled_reduction_agrees():
     logits = 5 * torch.randn(3, 10, 200, generator=torch.Generator().manual_seed(0))
     target = torch.arange(10)
-    fused = torch.compile(reduce_logits, dynamic=True)(logits, target)
-    for ours, eager in zip(fused, reduce_logits(logits, target), strict=True):
+    final = Final.of(logits[-1])
+    fused = torch.compile(reduce_logits, dynamic=True)(logits, target, final)
+    for ours, eager in zip(fused, reduce_logits(logits, target, final), strict=True):
         torch.testing.assert_close(ours, eager, rtol=1e-4, atol=1e-5)
 
 

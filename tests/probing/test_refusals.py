@@ -8,7 +8,7 @@ from transformers import BertConfig, BertLMHeadModel, T5Config, T5ForConditional
 from companion import probing
 from companion.errors import InputError
 from companion.models import Model
-from companion.probing.source import Shard
+from companion.probing.sweep.tokens import Shard
 from companion.runtime import Runtime
 
 CPU = Runtime.choose("cpu")

@@ -12,8 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from companion import probing
 from companion.models import load_model
-from companion.probing.checkpoint import fingerprint
-from companion.probing.noise import widened
+from companion.probing.sweep.checkpoint import fingerprint
+from companion.probing.sweep.noise import widened
 from companion.runtime import Runtime
 
 pytest.importorskip("accelerate", reason='the extra "spread" is not installed')

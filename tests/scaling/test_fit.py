@@ -1,5 +1,7 @@
 """The fit: planted laws recovered, an independent optimiser, certificates, and refusals."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,10 +10,10 @@ from scipy.optimize import least_squares
 
 from companion import scaling
 from companion.errors import InputError
-from companion.scaling.design import Design
-from companion.scaling.solver import solve
+from companion.scaling.fitting.design import Design
+from companion.scaling.fitting.solver import solve
 
-from .conftest import TRUTH
+from ..conftest import TRUTH
 
 PLANTED = {
     "additive": TRUTH,
@@ -83,6 +85,23 @@ def test_equal_bounds_hold_a_parameter(planted):
     assert held.params["alpha_ell"] == 2.0
     assert held.objective > scaling.fit(planted).objective
     assert held.converged
+    assert [(b.name, b.side, b.value) for b in held.certificate.at_bound] == [
+        ("alpha_ell", "fixed", 2.0)
+    ]
+
+
+def test_a_fit_survives_its_way_to_disk_and_back(planted):
+    result = scaling.quantify(
+        scaling.fit(planted, fixed={"L_0": 1.7}),
+        np.random.default_rng(0),
+        methods=["profile", "bootstrap"],
+        draws=20,
+    )
+    record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    back = scaling.FitSummary.from_dict(record, "planted")
+    assert back.to_dict() == result.to_dict()
+    assert back.certificate == result.certificate
+    assert back.frame().equals(result.frame())
 
 
 def test_huber_with_a_wide_threshold_is_least_squares(planted):

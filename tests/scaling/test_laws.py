@@ -5,7 +5,7 @@ import pytest
 
 from companion.errors import InputError
 from companion.scaling import LAWS, ScalingLaw, Term, get_law
-from companion.scaling.design import Design
+from companion.scaling.fitting.design import Design
 
 NAMES = list(LAWS)
 

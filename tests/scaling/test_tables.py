@@ -97,14 +97,6 @@ def test_without_network_the_refusal_says_where_it_looked(offline):
         tables.load_table("chinchilla")
 
 
-def test_without_network_the_fallback_says_so(offline, monkeypatch):
-    path = offline / "small.csv"
-    pd.DataFrame(ROWS).to_csv(path, index=False)
-    table, sentence = tables.load_or_fallback("chinchilla", str(path))
-    assert len(table) == 3
-    assert "in place of chinchilla" in sentence
-
-
 def test_corrupt_download_is_kept_aside(offline, monkeypatch):
     served(monkeypatch, b"not the table")
     with pytest.raises(InputError, match="checksum error"):

@@ -7,11 +7,11 @@ import pytest
 
 from companion import scaling
 from companion.errors import InputError
-from companion.scaling.resampling import refit
-from companion.scaling.simulation import plant
+from companion.scaling.uncertainty.coverage import plant
+from companion.scaling.uncertainty.resampling import refit
 from companion.statistics.intervals import resample
 
-from .conftest import TRUTH
+from ..conftest import TRUTH
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +62,16 @@ def test_jacobian_is_linear_theory(full):
 def test_profile_end_is_where_the_deviance_meets_the_threshold(full):
     for name in ("alpha_ell", "c_ell", "L_0"):
         interval = full.intervals["profile"][name]
-        curve = scaling.profile(full, name, [interval.low, full.params[name], interval.high])
+        curve = scaling.likelihood_profile(
+            full, name, [interval.low, full.params[name], interval.high]
+        )
         assert curve.deviance == pytest.approx(
             [curve.level95, 0, curve.level95], rel=2e-3, abs=1e-6
         )
 
 
 def test_profile_equals_a_fit_with_the_value_fixed(full, planted):
-    curve = scaling.profile(full, "alpha_ell", [0.7])
+    curve = scaling.likelihood_profile(full, "alpha_ell", [0.7])
     held = scaling.fit(planted, fixed={"alpha_ell": 0.7})
     rise = (held.objective - full.objective) * full.n / full.stddev**2
     assert curve.deviance[0] == pytest.approx(rise, rel=1e-5)
@@ -77,8 +79,8 @@ def test_profile_equals_a_fit_with_the_value_fixed(full, planted):
 
 def test_two_dimensional_profile_touches_the_one_dimensional_one(full):
     values = np.linspace(0.7, 1.3, 7)
-    pair = scaling.profile_pair(full, ("alpha_ell", "alpha_m"), values, np.linspace(0.6, 1.2, 61))
-    curve = scaling.profile(full, "alpha_ell", values)
+    pair = scaling.joint_profile(full, ("alpha_ell", "alpha_m"), values, np.linspace(0.6, 1.2, 61))
+    curve = scaling.likelihood_profile(full, "alpha_ell", values)
     assert np.all(pair.deviance.min(1) >= curve.deviance - 1e-6)
     assert pair.deviance.min(1) == pytest.approx(curve.deviance, abs=0.5)
 
@@ -129,4 +131,4 @@ def test_unknown_names_are_refused(full):
     with pytest.raises(InputError, match="method 'guess'"):
         scaling.quantify(full, np.random.default_rng(0), methods=["guess"])
     with pytest.raises(InputError, match="no parameter 'beta'"):
-        scaling.profile(full, "beta", [1.0])
+        scaling.likelihood_profile(full, "beta", [1.0])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from companion.errors import InputError
-from companion.toy import analysis, load, run_toy, save, target_entropy
+from companion.toy import analysis, load, regimes, run_toy, save, target_entropy
 from companion.toy.experiment import DIMS, times
 
 ELL = np.array([6, 12, 16, 24, 32, 48.0])
@@ -90,7 +90,7 @@ def test_floor_is_left_out_where_not_asked_for(planted):
 def test_reference_lines():
     rng = np.random.default_rng(0)
     means = [rng.normal(size=(4000, n)).mean(1).var() for n in (1, 4, 16)]
-    np.testing.assert_allclose(means, analysis.average_of([1, 4, 16]), rtol=0.1)
+    np.testing.assert_allclose(means, regimes.average_of([1, 4, 16]), rtol=0.1)
     for order, step in ((1, lambda y, d: y * (1 + d)), (2, lambda y, d: y * (1 + d + d * d / 2))):
         ends = []
         for ell in ELL.astype(int):
@@ -99,7 +99,7 @@ def test_reference_lines():
                 y = step(y, 1 / ell)
             ends.append((y - np.e) ** 2)
         slope = analysis.power_law(ELL, np.array(ends))
-        predicted = analysis.power_law(ELL, analysis.global_error_squared(ELL, order))
+        predicted = analysis.power_law(ELL, regimes.global_error_squared(ELL, order))
         assert slope == pytest.approx(predicted, rel=0.07)
 
 
@@ -107,7 +107,7 @@ def test_absent_and_broken_results_are_refused(tmp_path):
     with pytest.raises(InputError, match="make one with"):
         load(tmp_path / "none.nc")
     (tmp_path / "broken.nc").write_bytes(b"not NetCDF")
-    with pytest.raises(InputError, match="no readable toy result"):
+    with pytest.raises(InputError, match="no readable NetCDF file"):
         load(tmp_path / "broken.nc")
 
 

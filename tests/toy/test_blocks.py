@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from companion.toy import draws
-from companion.toy.blocks import RULES, mlp, rmsnorm
-from companion.toy.specification import BLOCKS, Specification
-from companion.toy.students import Stack, members
-from companion.toy.teachers import Teachers, chains, losses
+from companion.toy import Specification
+from companion.toy.networks import draws
+from companion.toy.networks.blocks import BLOCKS, mlp, rmsnorm
+from companion.toy.networks.students import Stack, members
+from companion.toy.networks.teachers import Teachers, chains, losses
 
 K, B, m, hidden = 2, 3, 4, 5
 
@@ -67,7 +67,7 @@ def test_every_weight_of_every_variant_learns(small, block):
 
 def test_variants_add_at_most_a_few_parameters(small):
     count = {}
-    for block in set(RULES) - {"midpoint"}:
+    for block in set(BLOCKS) - {"midpoint"}:
         spec = Specification(**small | {"block": block, "width": 32, "depths": [48]})
         stack = Stack(spec, 48, members(spec)[:1], "cpu", torch.float32)
         count[block] = sum(w.numel() for w in stack.parameters().values())

@@ -7,8 +7,9 @@ import pytest
 import xarray as xr
 
 from companion.errors import InputError
+from companion.evidence import toy, toy_tables
 from companion.runtime import Runtime
-from companion.toy import Specification, comparison, report, run_toy
+from companion.toy import Specification, comparison, run_toy
 
 SPEC = Specification(
     "compared", teachers=2, teacher_depth=3, loss="mse", head="none", depths=(1, 2, 3),
@@ -81,16 +82,16 @@ def test_gains_are_paired_and_simultaneous(compared):
     assert gains["gated"].estimate == pytest.approx(0.5)
     assert gains["streams"].estimate == pytest.approx(-0.2)
     assert gains["gated"].level == pytest.approx(0.975)
-    assert comparison.variants_claim(result).verdict == "partly"
+    assert toy.variants_claim(result).verdict == "partly"
 
 
 def test_diverged_variant_is_named_and_left_out(compared):
     result = planted(compared, [1.0, 1.5, 0.8])
     result["loss"].loc[{"block": "streams", "depth": 2}] = np.nan
-    claim = comparison.variants_claim(result)
+    claim = toy.variants_claim(result)
     assert claim.scope["diverged"] == "streams"
     assert claim.verdict == "reproduced"
-    table = report.variants_table(result)
+    table = toy_tables.variants_table(result)
     assert table.loc["streams", "minus plain"] == ""
     assert table.loc["gated", "minus plain"] == "0.50 [0.50, 0.50]"
     assert table.loc["gated", "loss ratio"] == pytest.approx(3**-0.5, abs=0.01)
@@ -102,7 +103,7 @@ def test_every_variant_at_every_rate(compared):
     }  # fmt: skip
     assert compared["block"].values.tolist() == ["euler", "gated", "streams"]
     assert np.isfinite(compared["loss"]).all()
-    claim = comparison.variants_claim(compared)
+    claim = toy.variants_claim(compared)
     assert len(claim.measurements) == 2
     assert claim.scope["learning rates"] == "0.5, 1"
 

@@ -8,38 +8,63 @@ import torch
 
 from companion.errors import InputError
 from companion.runtime import Runtime
-from companion.toy import Specification, reference, run_toy
-from companion.toy.engine import Engine, members_that_fit
+from companion.toy import Specification, run_toy
+from companion.toy.networks import reference
+from companion.toy.networks.blocks import BLOCKS
+from companion.toy.training import checkpoint as checkpoints
+from companion.toy.training.engine import Engine, members_that_fit
+from companion.toy.training.graphs import GraphedEngine
 
 STEPS = 5
 VARIANTS = {
     "learned head": {},
     "given head": {"head": "given", "lr_depth": 16, "decay_from": 0.2},
     "two seeds": {"seeds": 2, "rho": [0.5]},
-    "mse": {"loss": "mse", "head": "none", "temperatures": [1.0]},
-    "midpoint": {"loss": "mse", "head": "none", "temperatures": [1.0], "block": "midpoint"},
 }
+STATE = {"loss": "mse", "head": "none", "temperatures": [1.0]}
+VARIANTS |= {block: STATE | {"block": block} for block in BLOCKS}
 
 
-def engine_weights(engine: Engine, ell: int, index: int) -> list[torch.Tensor]:
-    """Weights, then Adam's averages, of one student, in the order of the plain modules."""
+PLAIN = {"mlp.up.weight": "W1", "mlp.up.bias": "b1", "mlp.down.weight": "W2"}
+PLAIN |= {name.replace("mlp", "second"): f"{ours}_mid" for name, ours in PLAIN.items()}
+
+
+def averages(adam: torch.optim.Adam, w: torch.Tensor) -> list[torch.Tensor]:
+    return [adam.state[w][key] for key in ("exp_avg", "exp_avg_sq")]
+
+
+def engine_weights(engine: Engine, ell: int, index: int) -> dict[str, list[torch.Tensor]]:
+    """Each weight of one student with Adam's averages of it."""
     stack, adam = next(
         (s, a) for s, a in zip(engine.stacks, engine.optimizers, strict=True) if s.ell == ell
     )
-    names = ["W1", "b1", "W2", "W1_mid", "b1_mid", "W2_mid", "head"]
-    ordered = [block[name] for block in stack.weights for name in names if name in block]
-    average = [adam.state[w][key][index] for w in ordered for key in ("exp_avg", "exp_avg_sq")]
-    return [w[index].detach() for w in ordered] + average
+    return {
+        name: [t[index].detach() for t in (w, *averages(adam, w))]
+        for name, w in stack.parameters().items()
+    }
 
 
-def plain_weights(plain: reference.Plain) -> list[torch.Tensor]:
+def plain_weights(plain: reference.Plain) -> dict[str, list[torch.Tensor]]:
     """The same of a plain student; linear layers keep the transposed matrix."""
-    by_name = dict(plain.student.named_parameters())
-    heads = [name for name in by_name if name == "head"]
-    names = [name for name in by_name if name != "head"] + heads
-    ordered = [by_name[name] for name in names if by_name[name].requires_grad]
-    average = [plain.adam.state[w][key] for w in ordered for key in ("exp_avg", "exp_avg_sq")]
-    return [t.detach().mT if t.dim() == 2 else t.detach() for t in [*ordered, *average]]
+    result = {}
+    for path, w in plain.student.named_parameters():
+        if w.requires_grad:
+            name = (
+                f"{plain.ell}.head"
+                if path == "head"
+                else path.removeprefix("blocks.").replace(".own.", ".")
+            )
+            layer, _, own = name.partition(".")
+            tensors = [w.detach(), *averages(plain.adam, w)]
+            turned = [t.mT if t.dim() == 2 else t for t in tensors]
+            linear = own in (*PLAIN, "head")
+            result[f"{layer}.{PLAIN.get(own, own)}"] = turned if linear else tensors
+    return result
+
+
+def test_every_block_has_its_plain_reference():
+    assert set(reference.ORACLES) == set(BLOCKS)
+    assert all(reference.ORACLES[name].streams == BLOCKS[name].streams for name in BLOCKS)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -54,9 +79,11 @@ def test_engine_equals_plain_reference_with_adam_state(small, exact, variant):
                 plain.advance()
             ours = [float(losses[stack_index][i]) for losses in batched]
             np.testing.assert_allclose(ours, plain.history, rtol=1e-10, atol=1e-14)
-            mine = engine_weights(engine, stack.ell, i)
-            for a, b in zip(mine, plain_weights(plain), strict=True):
-                torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+            mine, theirs = engine_weights(engine, stack.ell, i), plain_weights(plain)
+            assert set(mine) == set(theirs)
+            for name in mine:
+                for a, b in zip(mine[name], theirs[name], strict=True):
+                    torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
 
 
 def test_float32_engine_equals_float32_reference(spec):
@@ -102,7 +129,7 @@ def stop_at(step):
 def test_resume_is_bit_identical(spec, exact, tmp_path, monkeypatch):
     monkeypatch.setattr("companion.toy.experiment.SAVE_EVERY", 0.0)
     ticks = iter(range(10**6))
-    monkeypatch.setattr("companion.toy.experiment.time.monotonic", lambda: 2.0 * next(ticks))
+    monkeypatch.setattr("companion.runs.progress.time.monotonic", lambda: 2.0 * next(ticks))
     path = tmp_path / "toy.checkpoint"
     for step in (3, 7):
         with pytest.raises(Stopped):
@@ -116,12 +143,11 @@ def test_resume_is_bit_identical(spec, exact, tmp_path, monkeypatch):
 
 @pytest.fixture
 def checkpoint(spec, exact, tmp_path):
-    from companion.toy import checkpoint as saved
     from companion.toy.experiment import _empty
 
     engine = Engine(spec, exact)
     engine.advance()
-    saved.save(engine, _empty(spec), tmp_path / "c")
+    checkpoints.save(engine, _empty(spec), tmp_path / "c")
     return tmp_path / "c"
 
 
@@ -169,9 +195,9 @@ def test_one_diverged_student_is_reported_and_the_others_go_on(spec, exact, monk
 
 
 def test_too_little_memory_splits_or_refuses(spec, monkeypatch):
-    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 170_000)
+    monkeypatch.setattr("companion.toy.training.engine.free_memory", lambda device: 170_000)
     assert 1 <= members_that_fit(spec, "cpu", 4) < spec.members
-    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 1000)
+    monkeypatch.setattr("companion.toy.training.engine.free_memory", lambda device: 1000)
     with pytest.raises(InputError, match="batch 16"):
         members_that_fit(spec, "cpu", 4)
 
@@ -183,7 +209,7 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_made(spec):
 
 
 def test_split_gives_notice(spec, exact, monkeypatch):
-    monkeypatch.setattr("companion.toy.engine.free_memory", lambda device: 350_000)
+    monkeypatch.setattr("companion.toy.training.engine.free_memory", lambda device: 350_000)
     notices = []
     run_toy(spec, exact, progress=lambda p: notices.append(p.notice))
     assert "trained in groups" in notices[0]
@@ -204,7 +230,7 @@ def test_cuda_graph_takes_the_same_steps(small):
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     spec, runtime = Specification(**small | {"decay_from": 0.2}), Runtime.choose("cuda", "float64")
-    plain, graphed = Engine(spec, runtime), Engine(spec, runtime, graph=True)
+    plain, graphed = Engine(spec, runtime), GraphedEngine(spec, runtime)
     for _ in range(STEPS):
         for ours, theirs in zip(graphed.advance(), plain.advance(), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-9)

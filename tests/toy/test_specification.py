@@ -68,7 +68,7 @@ def test_flops_of_the_paper_task():
 
 
 BAD = {
-    "unknown key 'rhos'": {"rhos": 1},
+    "key 'rhos' is unknown": {"rhos": 1},
     "did you mean 'depths'": {"depth": [1]},
     "rho 1.5 must be between 0 and 1": {"rho": [1.5]},
     "depths": {"depths": [0]},

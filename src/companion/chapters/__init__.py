@@ -1,15 +1,22 @@
 """From notebooks to a book: discover chapters, check parameters, execute, build the pages.
 
-Floor 4. The flow is `discover` -> `stage_jobs` -> `execute` -> `build`; sources are never changed,
+Floor 5. The flow is `discover` -> `stage_jobs` -> `execute` -> `build`; sources are never changed,
 everything made lies under `_build/`.
 """
 
-from companion.chapters.crew import Event, Job
-from companion.chapters.execution import ChapterError, execute, job, stage_jobs
-from companion.chapters.fingerprint import surroundings
-from companion.chapters.harvest import harvest
-from companion.chapters.pages import BuildError, build, collect
+from companion.chapters.execution import (
+    ChapterError,
+    Execution,
+    ParallelExecution,
+    execute,
+    job,
+    stage_jobs,
+)
+from companion.chapters.executor import Job
+from companion.chapters.fingerprint import environment_hash
+from companion.chapters.pages import BuildError, build
 from companion.chapters.parameters import Parameter
+from companion.chapters.results import collect_results, record_results
 from companion.chapters.serve import server
 from companion.chapters.source import PROFILES, Book, Chapter, discover, find
 
@@ -19,17 +26,18 @@ __all__ = [
     "BuildError",
     "Chapter",
     "ChapterError",
-    "Event",
+    "Execution",
     "Job",
+    "ParallelExecution",
     "Parameter",
     "build",
-    "collect",
+    "collect_results",
     "discover",
+    "environment_hash",
     "execute",
     "find",
-    "harvest",
     "job",
+    "record_results",
     "server",
     "stage_jobs",
-    "surroundings",
 ]

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from companion.chapters.crew import Crew, Event, Job
-from companion.chapters.fingerprint import chapter_fingerprint, surroundings
+from pydantic import Field
+
+from companion.chapters.executor import Executor, Job
+from companion.chapters.fingerprint import chapter_fingerprint, environment_hash
+from companion.chapters.forecast import expected_seconds
 from companion.chapters.source import Book, Chapter
+from companion.runs import Progress, silent
+from companion.settings import Number, Whole, settings
 
-TIMEOUT = 3600.0
+
+@settings("execution")
+class Execution:
+    """How chapters are executed.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds that one chapter may take.
+    force : bool
+        Run also what is still good.
+    """
+
+    timeout: Annotated[Number, Field(gt=0)] = 3600.0
+    force: bool = False
+
+
+@settings("execution")
+class ParallelExecution(Execution):
+    """How many chapters are executed at the same time, besides.
+
+    Parameters
+    ----------
+    jobs : int
+        Chapters at a time, 0 for one a core; they share the cores out among themselves.
+    """
+
+    jobs: Annotated[Whole, Field(ge=0)] = 0
 
 
 class ChapterError(RuntimeError):
@@ -20,9 +53,9 @@ class ChapterError(RuntimeError):
 
 
 def job(
-    chapter: Chapter, given: Mapping[str, Any], around: str, output: Path, partial: Path
+    chapter: Chapter, given: Mapping[str, Any], environment: str, output: Path, partial: Path
 ) -> Job:
-    """Check the parameters and lay out one run; `around` is `surroundings(book)`.
+    """Check the parameters and lay out one run; `environment` is `environment_hash(book)`.
 
     Raises
     ------
@@ -35,49 +68,41 @@ def job(
         source=chapter.path,
         given={name: values[name] for name in given},
         values=values,
-        fingerprint=chapter_fingerprint(chapter, values, around),
+        fingerprint=chapter_fingerprint(chapter, values, environment),
         output=output,
         partial=partial,
+        expected=expected_seconds(chapter, values, output),
     )
 
 
 def stage_jobs(book: Book, chapters: Sequence[Chapter], profile: str) -> list[Job]:
     """The runs that the book is made of, under one profile, the longest first."""
     parameters = book.profile(profile)
-    around = surroundings(book)
-    return [
+    environment = environment_hash(book)
+    jobs = [
         job(
             chapter,
             parameters.get(chapter.name, {}),
-            around,
+            environment,
             output=book.staged(chapter.name),
             partial=book.partial / chapter.path.name,
         )
-        for chapter in sorted(chapters, key=lambda chapter: -chapter.minutes)
+        for chapter in chapters
     ]
+    return sorted(jobs, key=lambda one: -(one.expected or math.inf))
 
 
-def execute(
-    jobs: Sequence[Job],
-    *,
-    processes: int = 0,
-    timeout: float = TIMEOUT,
-    force: bool = False,
-    progress: Callable[[Event], None] = lambda event: None,
-) -> list[str]:
-    """Run `jobs` in their order, several at a time.
+def execute(wanted: Sequence[Job], *, progress: Progress = silent, **how: Any) -> list[str]:
+    """Run jobs in their order, several at a time.
 
     Parameters
     ----------
-    jobs : sequence of Job
-    processes : int
-        How many at a time, 0 for one a core; they share the cores out among themselves.
-    timeout : float
-        Seconds that one chapter may take.
-    force : bool
-        Run also what is still good.
-    progress : callable
-        Called with each `Event`, from several threads, one at a time.
+    wanted : sequence of Job
+    progress : Progress
+        Called with the seconds done and expected of a chapter (its name is the task) or of all,
+        from several threads, one at a time.
+    **how
+        See `Execution` and `ParallelExecution`.
 
     Returns
     -------
@@ -89,33 +114,32 @@ def execute(
     ChapterError
         If a chapter failed; the others have run to their end, partial notebooks are kept.
     """
-    due = [one for one in jobs if force or not one.fresh]
-    for one in jobs:
+    chosen = ParallelExecution(**how)
+    due = [one for one in wanted if chosen.force or not one.fresh]
+    for one in wanted:
         if one not in due:
-            progress(Event(one.chapter, "skipped"))
+            progress(0, 0, note="unchanged, not run again", task=one.chapter)
     if due:
-        _run_all(due, processes, timeout, progress)
+        _run_all(due, chosen.jobs, chosen.timeout, progress)
     return [one.chapter for one in due]
 
 
-def _run_all(
-    due: Sequence[Job], processes: int, timeout: float, progress: Callable[[Event], None]
-) -> None:
+def _run_all(due: Sequence[Job], processes: int, timeout: float, progress: Progress) -> None:
     at_a_time = min(processes or _cores(), len(due))
-    crew = Crew(max(1, _cores() // at_a_time), timeout, progress)
+    executor = Executor(due, at_a_time, max(1, _cores() // at_a_time), timeout, progress)
     with ThreadPoolExecutor(at_a_time) as pool:
-        running = [pool.submit(crew.work, one) for one in due]
+        running = [pool.submit(executor.run, one) for one in due]
         try:
             reasons = [future.result() for future in running]
         except BaseException:
-            crew.stop()
+            executor.stop()
             raise
-    failed = [_told(one, why) for one, why in zip(due, reasons, strict=True) if why]
+    failed = [_sentence(one, why) for one, why in zip(due, reasons, strict=True) if why]
     if failed:
         raise ChapterError("\n".join(failed))
 
 
-def _told(one: Job, why: str) -> str:
+def _sentence(one: Job, why: str) -> str:
     kept = f"; what there is of it is in {one.partial}" if one.partial.exists() else ""
     return f"chapter {one.chapter} failed: {why}{kept}"
 

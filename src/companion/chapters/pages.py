@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from companion.chapters.fingerprint import surroundings, tree_hash
-from companion.chapters.harvest import gather, harvest
+from companion.chapters.fingerprint import environment_hash
 from companion.chapters.source import Book, Chapter
+from companion.runs import content_hash
 
 STAMP = ".companion-stamp"
 _AT_THE_TOP = ("_config.yml", "_toc.yml")
@@ -29,21 +29,6 @@ class BuildError(RuntimeError):
     """The pages could not be built; holds the end of what the builder said."""
 
 
-def collect(book: Book, chapters: Sequence[Chapter]) -> dict[str, int]:
-    """Write each staged chapter's record and the ledger to `_build/results`; count the verdicts.
-
-    Records of chapters that are no longer in the book are removed.
-    """
-    records = []
-    for chapter in chapters:
-        records.append(book.results / f"{chapter.name}.json")
-        harvest(book.staged(chapter.name), records[-1])
-    target = book.results / "claims.json"
-    for stale in set(book.results.glob("*.json")) - {*records, target}:
-        stale.unlink()
-    return gather(records, target)["counts"]
-
-
 def build(book: Book, chapters: Sequence[Chapter]) -> bool:
     """Build `_build/html` from the executed chapters; False if it was up to date already.
 
@@ -53,7 +38,7 @@ def build(book: Book, chapters: Sequence[Chapter]) -> bool:
         If Sphinx fails or warns; the book that was there stays.
     """
     _stage(book, chapters)
-    stamp = f"{surroundings(book)} {tree_hash(book.stage)}"
+    stamp = f"{environment_hash(book)} {content_hash(book.stage)}"
     kept = book.html / STAMP
     if kept.exists() and kept.read_text("utf-8") == stamp:
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,22 +49,27 @@ class Book:
 
     @property
     def sources(self) -> Path:
+        """Chapters, pages, profiles and stored results."""
         return self.root / "book"
 
     @property
     def build(self) -> Path:
+        """Everything that is made."""
         return self.root / "_build"
 
     @property
     def stage(self) -> Path:
+        """What Sphinx reads: pages beside executed notebooks."""
         return self.build / "stage"
 
     @property
     def results(self) -> Path:
+        """What each chapter found, and the ledger of claims."""
         return self.build / "results"
 
     @property
     def html(self) -> Path:
+        """The built pages."""
         return self.build / "html"
 
     @property
@@ -86,10 +92,8 @@ class Book:
         if name not in PROFILES:
             raise InputError(f"no profile {name!r}: use {' or '.join(PROFILES)}")
         path = self.sources / "profiles" / f"{name}.yaml"
-        found = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.exists() else {}
-        for chapter in found:
-            find(self, chapter)
-        return {chapter: values or {} for chapter, values in found.items()}
+        listed = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.exists() else {}
+        return {find(self, chapter).name: values or {} for chapter, values in listed.items()}
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,12 @@ class Chapter:
 
     @property
     def name(self) -> str:
+        """The name of its file, by which commands know it."""
         return self.path.stem
 
     @cached_property
     def notebook(self) -> dict[str, Any]:
+        """The source as JSON has it."""
         try:
             return json.loads(self.path.read_text("utf-8"))
         except (OSError, json.JSONDecodeError) as broken:
@@ -111,6 +117,7 @@ class Chapter:
 
     @property
     def title(self) -> str:
+        """Its first heading."""
         for cell in self.notebook["cells"]:
             for line in source(cell).splitlines():
                 if cell["cell_type"] == "markdown" and line.startswith("# "):
@@ -123,7 +130,13 @@ class Chapter:
         return float(self.notebook["metadata"].get("companion", {}).get("minutes", 1.0))
 
     @property
+    def formerly(self) -> tuple[str, ...]:
+        """Names under which readers may know this chapter."""
+        return tuple(self.notebook["metadata"].get("companion", {}).get("formerly", ()))
+
+    @property
     def cells(self) -> int:
+        """How many code cells it has."""
         return sum(cell["cell_type"] == "code" for cell in self.notebook["cells"])
 
     @cached_property
@@ -147,15 +160,15 @@ def source(cell: dict[str, Any]) -> str:
 
 def discover(book: Book) -> tuple[Chapter, ...]:
     """All chapters of the book in the order of its table of contents, then any others."""
-    listed = _in_contents(book.root / "_toc.yml")
-    found = [path for path in book.sources.glob("*.ipynb") if not path.name.startswith(".")]
-    order = {name: place for place, name in enumerate(listed)}
-    found.sort(key=lambda path: (order.get(f"book/{path.stem}", len(order)), path.stem))
-    return tuple(Chapter(path) for path in found)
+    contents = _in_contents(book.root / "_toc.yml")
+    paths = [path for path in book.sources.glob("*.ipynb") if not path.name.startswith(".")]
+    order = {name: place for place, name in enumerate(contents)}
+    paths.sort(key=lambda path: (order.get(f"book/{path.stem}", len(order)), path.stem))
+    return tuple(Chapter(path) for path in paths)
 
 
 def find(book: Book, name: str) -> Chapter:
-    """The chapter called `name`.
+    """The chapter called `name`, or formerly called so: then with a warning that says so.
 
     Raises
     ------
@@ -163,6 +176,10 @@ def find(book: Book, name: str) -> Chapter:
         If there is none; names the nearest one.
     """
     chapters = {chapter.name: chapter for chapter in discover(book)}
+    for chapter in chapters.values():
+        if name in chapter.formerly and name not in chapters:
+            warnings.warn(f"chapter {name!r} is now {chapter.name!r}", stacklevel=2)
+            return chapter
     if name not in chapters:
         near = difflib.get_close_matches(name, chapters, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(chapters) or 'none'}"

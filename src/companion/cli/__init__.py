@@ -1,47 +1,21 @@
 """The `companion` command: a thin shell over the rooms.
 
-Floor 5. Each module of this package registers its own commands; heavy imports wait until a
-command runs, so that `companion --help` is quick.
+Floor 6. `commands` has them, a module each; `settings` makes options of settings, `progress` shows
+how far a run is, `group` ends a command in one sentence. A command's module, and the room behind
+it, are imported when it is called, so that `companion --help` is quick.
 """
 
 from __future__ import annotations
 
-import errno
-import sys
-from importlib import import_module
-
 import typer
-from typer.core import TyperGroup
 
-from companion.errors import InputError
+from companion.cli.group import Group, Root
 
-COMMANDS = ("book", "probing", "scaling", "toy", "trace", "ablate", "dynamics", "ladder")
-BAD_INPUT, INTERRUPTED = 2, 130
-
-
-class _Group(TyperGroup):
-    """Turns refused input and a disk that refuses into one sentence and exit 2, Ctrl-C into 130."""
-
-    def invoke(self, ctx):
-        try:
-            return super().invoke(ctx)
-        except InputError as refused:
-            print(f"error: {refused}", file=sys.stderr)
-            raise typer.Exit(BAD_INPUT) from refused
-        except OSError as failure:
-            if failure.errno in (None, errno.EPIPE):
-                raise
-            where = f": {failure.filename}" if failure.filename else ""
-            print(f"error: {failure.strerror or failure}{where}", file=sys.stderr)
-            raise typer.Exit(BAD_INPUT) from failure
-        except KeyboardInterrupt as stopped:
-            print("interrupted", file=sys.stderr)
-            raise typer.Exit(INTERRUPTED) from stopped
-
+__all__ = ["Group", "app", "main"]
 
 app = typer.Typer(
     name="companion",
-    cls=_Group,
+    cls=Root,
     help="Run, rebuild and extend the companion to inverse depth scaling.",
     no_args_is_help=True,
     add_completion=False,
@@ -50,8 +24,9 @@ app = typer.Typer(
 )
 
 
-for _name in COMMANDS:
-    import_module(f"companion.cli.{_name}").register(app)
+@app.callback()
+def _commands_are_found_by_name() -> None:
+    pass
 
 
 def main() -> None:

@@ -1,76 +1,82 @@
-"""How running chapters look on standard error: bars on a terminal, plain lines elsewhere."""
+"""How a long run looks on standard error: bars on a terminal, a line every ten seconds elsewhere.
+
+Both tell the time that is left. Every command hands the same callback, `companion.runs.Progress`,
+to the room that does the work.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import typer
+
+from companion.runs.progress import Every, Pace, Progress, in_words
+
 if TYPE_CHECKING:
-    from companion.chapters import Event
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
-_SAYS = {
-    "skipped": "unchanged, not run again",
-    "started": "started",
-    "done": "done",
-    "failed": "FAILED",
-}
+LINE_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def shown() -> Iterator[Callable[[Event], None]]:
-    """Give the callback to hand to `companion.chapters.execute`."""
-    if sys.stderr.isatty():
-        with _bars() as tell:
-            yield tell
-    else:
-        yield _lines()
+def shown(unit: str) -> Iterator[Progress]:
+    """Give the callback that shows how far a run is.
 
-
-def _lines() -> Callable[[Event], None]:
-    begun: dict[str, float] = {}
-
-    def tell(event: Event) -> None:
-        if event.kind == "started":
-            begun[event.chapter] = time.monotonic()
-        if event.kind in _SAYS:
-            took = time.monotonic() - begun.get(event.chapter, 0.0)
-            after = f" after {took:.1f} s" if event.kind in ("done", "failed") else ""
-            print(f"{event.chapter}: {_SAYS[event.kind]}{after}", file=sys.stderr, flush=True)
-
-    return tell
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[Callable[[Event], None]]:
+    Parameters
+    ----------
+    unit : str
+        What is counted, e.g. "tokens".
+    """
+    if not sys.stderr.isatty():
+        yield Lines(unit)
+        return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[said]:26}"),
-        TimeElapsedColumn(),
-    )
-    tasks = {}
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    count = TextColumn(f"{{task.completed:.0f}}/{{task.fields[of]}} {unit}")
+    columns = (TextColumn("{task.description:24}"), BarColumn(), count, TimeRemainingColumn())
+    with Bars(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True)) as bars:
+        yield _Rows(bars)
 
-        def tell(event: Event) -> None:
-            if event.chapter not in tasks:
-                tasks[event.chapter] = progress.add_task(event.chapter, total=None, said="")
-            task = tasks[event.chapter]
-            if event.kind == "cell":
-                said = f"cell {event.cell}"
-                progress.update(task, completed=event.cell - 1, total=event.cells, said=said)
-            else:
-                progress.update(task, said=_SAYS[event.kind])
-            if event.kind in ("done", "skipped"):
-                total = progress.tasks[task].total or 1
-                progress.update(task, completed=total, total=total)
-            if event.kind != "cell" and event.kind != "started":
-                progress.stop_task(task)
 
-        yield tell
+class Lines:
+    """Plain lines: the first and the last report of a task, and one every `LINE_SECONDS`.
+
+    Parameters
+    ----------
+    unit : str
+        What is counted.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.often = Every(LINE_SECONDS)
+        self.paces: dict[str, Pace] = {}
+
+    def __call__(self, done: float, total: float | None, /, note: str = "", task: str = "") -> None:
+        first, ended = task not in self.paces, done == total
+        left = self.paces.setdefault(task, Pace()).left(done, total)
+        if self.often.due() or (task and (first or ended)):
+            of = "" if total is None or ended else f" of {total:.0f}"
+            count = f"{done:.0f}{of} {self.unit}" if done else ""
+            said = ", ".join(filter(None, (count, note, "" if ended else in_words(left))))
+            typer.echo(f"{task}: {said}" if task else said, err=True)
+
+
+class _Rows:
+    """A bar for each task."""
+
+    def __init__(self, bars: Bars) -> None:
+        self.bars = bars
+        self.rows: dict[str, TaskID] = {}
+
+    def __call__(self, done: float, total: float | None, /, note: str = "", task: str = "") -> None:
+        of = "?" if total is None else f"{total:.0f}"
+        if task not in self.rows:
+            self.rows[task] = self.bars.add_task(task, total=total, note=note, of=of)
+        self.bars.update(self.rows[task], completed=done, total=total, note=note, of=of)

@@ -1,7 +1,8 @@
 """English prose that every machine with the environment has already (floor 1).
 
-The language reference that Python carries for its `help()`, and the long docstrings of pinned
-packages that did not train the ladder; code, tables, lists of parameters and boilerplate left out.
+The language reference that Python carries for its `help()`, a document a topic, and the docstrings
+of pinned packages that did not train the ladder, a document a module; code, tables, lists of
+parameters and what stands in several places left out.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import hashlib
 import platform
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from companion.corpus.sources import Document, Source, package_files, package_versions
 from companion.errors import InputError
 
-ENGLISH_PACKAGES = (
+PACKAGES = (
     *("networkx", "sqlalchemy", "xarray", "huggingface_hub", "mpmath", "ipython", "tornado"),
-    *("pydantic", "accelerate", "seaborn", "sphinx", "docutils", "pillow", "babel", "pooch"),
+    *("pydantic", "seaborn", "sphinx", "docutils", "pillow", "babel", "pooch"),
     *("prompt_toolkit", "rich", "click", "jinja2", "beautifulsoup4", "fsspec", "traitlets"),
     *("pybtex", "packaging", "attrs", "filelock", "h5py", "papermill", "nbclient", "nbformat"),
 )
@@ -31,12 +33,16 @@ EXPOSURE = (
     "smollm2-135m and gemma3-270m among them, have in all likelihood seen most of it; "
     "the ladder has not been trained on these packages."
 )
-FEWEST_CHARACTERS = 400
+FEWEST_CHARACTERS = 300
 FEWEST_WORDS = 8
 LETTERS = 0.75
 """Share of a paragraph's characters that are letters or spaces, from which on it is prose."""
 
-_FIELD = re.compile(r"^\s*(:\w[^:]*:|\.\. |>>> |[-=~^*+]{3,}|\w+ : )")
+_FIELD = re.compile(
+    r"^\s*(:\w[^:]*:|\.\. |>>> |[-=~^*+]{3,}|\w+ : |"
+    r"(Args|Arguments|Parameters|Returns|Raises|Yields|Attributes|Examples?)\s*:?\s*$|"
+    r"(Args|Returns|Raises|Yields|Attributes):\s)"
+)
 _CODE = re.compile(r"[{}\[\]<>=|\\_]")
 
 
@@ -53,7 +59,7 @@ def english_source(name: str) -> Source:
     except ImportError:
         raise InputError("corpus 'english' needs pydoc_data, which this Python lacks") from None
     facts = {
-        "packages": package_versions(ENGLISH_PACKAGES, name),
+        "packages": package_versions(PACKAGES, name),
         "python": platform.python_version(),
         "exposure": EXPOSURE,
     }
@@ -61,33 +67,36 @@ def english_source(name: str) -> Source:
 
 
 def _prose_documents(topics: dict[str, str]) -> Iterator[Document]:
-    """Every paragraph once: what several docstrings share belongs to the first that has it."""
-    texts = {f"python reference: {topic}": text for topic, text in topics.items()}
-    texts |= dict(_docstrings())
+    """Topics and modules in the order of their names' hashes; every paragraph once: what several
+    share belongs to the first that has it. A module is parsed only when its turn comes."""
+    texts: dict[str, Callable[[], str]] = {
+        f"python reference: {topic}": partial(str, text) for topic, text in topics.items()
+    }
+    texts |= {path.as_posix(): partial(_docstrings, path) for path in package_files(PACKAGES)}
     seen: set[bytes] = set()
     for name in sorted(texts, key=lambda name: hashlib.sha256(name.encode()).digest()):
-        fresh = []
-        for paragraph in prose(texts[name]):
-            digest = hashlib.sha256(paragraph.encode()).digest()
-            if digest not in seen:
-                seen.add(digest)
-                fresh.append(paragraph)
-        text = "\n\n".join(fresh)
+        text = "\n\n".join(_unseen(prose(texts[name]()), seen))
         if len(text) >= FEWEST_CHARACTERS:
             yield Document(name, text)
 
 
-def _docstrings() -> Iterator[tuple[str, str]]:
-    """Names and docstrings of the modules, classes and functions that say enough."""
-    for path in package_files(ENGLISH_PACKAGES):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = _parsed(path)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                text = ast.get_docstring(node) or ""
-                if len(text) >= FEWEST_CHARACTERS:
-                    yield f"{path.as_posix()}:{getattr(node, 'lineno', 0)}", text
+def _unseen(paragraphs: list[str], seen: set[bytes]) -> Iterator[str]:
+    for paragraph in paragraphs:
+        digest = hashlib.sha256(paragraph.encode()).digest()
+        if digest not in seen:
+            seen.add(digest)
+            yield paragraph
+
+
+def _docstrings(path: metadata.PackagePath) -> str:
+    """All docstrings of a module, in the order of its lines."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        tree = _parsed(path)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, documented)]
+    nodes.sort(key=lambda node: getattr(node, "lineno", 0))
+    return "\n\n".join(ast.get_docstring(node) or "" for node in nodes)
 
 
 def _parsed(path: metadata.PackagePath) -> ast.AST:

@@ -25,7 +25,8 @@ from companion.interventions.costs import (
 )
 from companion.interventions.encoding import ROLES, Encoded, encode
 from companion.interventions.facts import Fact, load_facts, packaged_facts
-from companion.interventions.tracing import Tracing, embedding_std, save, trace
+from companion.interventions.restoring import Tracing, embedding_std
+from companion.interventions.tracing import estimate_trace, save, trace
 
 __all__ = [
     "KINDS",
@@ -43,6 +44,7 @@ __all__ = [
     "embedding_std",
     "encode",
     "estimate_ablation",
+    "estimate_trace",
     "gain_of_depth",
     "intervene",
     "load_facts",

@@ -3,50 +3,73 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import yaml
+from pydantic import Field, model_validator
 
 from companion.errors import InputError
+from companion.settings import Distinct, Number, Values, Whole, read_record, settings
 
 HEAD_WIDTH = 32
+Count = Annotated[Whole, Field(ge=1)]
+Natural = Annotated[Whole, Field(ge=0)]
+Positive = Annotated[Number, Field(gt=0)]
 
 
-@dataclass(frozen=True)
+@settings("grid")
 class Grid:
-    """A factorial suite of small language models, read from a YAML file of the same keys.
+    """Small language models on a full product of sizes, read from a YAML file of the same keys.
 
     Every (m, ell, seed, learning rate) is one trunk, trained at a constant rate after warm-up. For
     each D in `tokens` a branch leaves it and decays the rate to zero, so that the loss at every D
     is that of a finished training.
     """
 
-    widths: tuple[int, ...]  # m, channels
-    depths: tuple[int, ...]  # ell, blocks
-    tokens: tuple[int, ...]  # D, training tokens of the annealed models
-    seeds: tuple[int, ...] = (0,)  # initialisation and data order
-    learning_rates: tuple[float, ...] = (4e-3,)  # of matrices at width `base_width`
-    base_width: int = 128  # width at which the learning rate is stated; matrices use rate * base/m
-    vocabulary: int = 2048  # tokens of the byte-level BPE
-    context: int = 256  # tokens a block
-    batch: int = 16  # blocks a step
-    warmup: int = 50  # steps
-    checkpoints: tuple[int, ...] = ()  # steps of the trunk at which the model is kept, not annealed
-    decay_fraction: float = 0.2  # last part of D over which the rate falls linearly to zero
-    weight_decay: float = 0.1  # of matrices, relative to the learning rate
-    clip: float = 1.0  # bound of the gradient norm
-    branch_scale: str = "inverse-sqrt-depth"  # initial residual branches, or "one"
-    evaluate: int = 200_000  # held-out tokens
+    widths: Values[Count]  # m, channels
+    depths: Values[Count]  # ell, blocks
+    tokens: Values[Whole]  # D, training tokens of the annealed models
+    seeds: Values[Natural] = (0,)  # initialisation and data order
+    learning_rates: Values[Positive] = (4e-3,)  # of matrices at width `base_width`
+    base_width: Count = 128  # where the learning rate is stated; matrices use rate * base/m
+    vocabulary: Annotated[Whole, Field(ge=257, le=2**16)] = 2048  # of the byte-level BPE, with end
+    context: Annotated[Whole, Field(ge=2)] = 256  # tokens a block
+    batch: Count = 16  # blocks a step
+    warmup: Natural = 50  # steps
+    checkpoints: Distinct[Natural] = ()  # steps of the trunk at which the model is kept
+    decay_fraction: Annotated[Number, Field(gt=0, lt=1)] = 0.2  # last part of D, rate falls to zero
+    weight_decay: Annotated[Number, Field(ge=0)] = 0.1  # of matrices, relative to the learning rate
+    clip: Positive = 1.0  # bound of the gradient norm
+    branch_scale: Literal["inverse-sqrt-depth", "one"] = "inverse-sqrt-depth"  # branches at first
+    evaluate: Count = 200_000  # held-out tokens
     corpus: str = "python-source:train"
     held_out: str = "python-source"
 
-    def __post_init__(self) -> None:
-        for problem in _problems(self):
-            raise InputError(problem)
+    @model_validator(mode="after")
+    def _check_together(self) -> Grid:
+        for m in self.widths:
+            if m % HEAD_WIDTH:
+                raise InputError(
+                    f"width {m} is impossible: heads are {HEAD_WIDTH} wide, use a multiple of it"
+                )
+        for tokens in self.tokens:
+            self._check_tokens(tokens)
+        last = max(map(self.branch_start, self.tokens))
+        late = [step for step in self.checkpoints if step > last]
+        if late:
+            raise InputError(f"checkpoint {late[0]} is impossible: the trunk has steps 0 to {last}")
+        return self
+
+    def _check_tokens(self, tokens: int) -> None:
+        start = self.branch_start(tokens)
+        if start <= self.warmup:
+            need = round((self.warmup + 1) * self.step_tokens / (1 - self.decay_fraction))
+            raise InputError(f"{tokens} tokens end before the warm-up does: use more than {need}")
+        if start >= self.steps(tokens):
+            raise InputError(
+                f"{tokens} tokens leave no step for the decay: use more, or decay over more"
+            )
 
     @property
     def step_tokens(self) -> int:
@@ -83,50 +106,6 @@ class Run:
         return f"m{self.m}-ell{self.ell}-seed{self.seed}-lr{self.learning_rate:g}"
 
 
-LEAST = {"base_width": 1, "context": 2, "batch": 1, "warmup": 0, "evaluate": 1}
-
-
-def _problems(grid: Grid) -> Iterator[str]:
-    for name, least in LEAST.items():
-        if getattr(grid, name) < least:
-            yield f"{name} {getattr(grid, name)} is impossible: use {least} or more"
-    for name in ("widths", "depths", "tokens", "seeds", "learning_rates", "checkpoints"):
-        if len(set(getattr(grid, name))) < len(getattr(grid, name)):
-            yield f"{name} {list(getattr(grid, name))} must differ from one another"
-    for rate in (*grid.learning_rates, grid.clip):
-        if not 0 < rate < math.inf:
-            yield f"learning_rates and clip must be above 0 and finite, {rate} is not"
-    if not 0 <= grid.weight_decay < math.inf:
-        yield f"weight_decay {grid.weight_decay} must be 0 or more"
-    if min(grid.seeds, default=0) < 0:
-        yield f"seeds {list(grid.seeds)} must be 0 or more"
-    if not 0 < grid.decay_fraction < 1:
-        yield f"decay_fraction {grid.decay_fraction} must lie between 0 and 1"
-    for name in ("widths", "depths", "tokens", "seeds", "learning_rates"):
-        if not getattr(grid, name):
-            yield f"the grid has no {name}"
-    for m in grid.widths:
-        if m < HEAD_WIDTH or m % HEAD_WIDTH:
-            yield f"width {m} is impossible: heads are {HEAD_WIDTH} wide, use a multiple of it"
-    for ell in grid.depths:
-        if ell < 1:
-            yield f"depth {ell} is impossible: use 1 or more"
-    for tokens in grid.tokens:
-        if grid.warmup < grid.branch_start(tokens) >= grid.steps(tokens):
-            yield f"{tokens} tokens leave no step for the decay: use more, or decay over more"
-        if grid.branch_start(tokens) <= grid.warmup:
-            need = round((grid.warmup + 1) * grid.step_tokens / (1 - grid.decay_fraction))
-            yield f"{tokens} tokens end before the warm-up does: use more than {need}"
-    last = max(map(grid.branch_start, grid.tokens), default=0)
-    for step in grid.checkpoints:
-        if not 0 <= step <= last:
-            yield f"checkpoint {step} is impossible: the trunk has steps 0 to {last}"
-    if not 257 <= grid.vocabulary <= 2**16:
-        yield f"a vocabulary of {grid.vocabulary} is impossible: use 257 (bytes and end) to {2**16}"
-    if grid.branch_scale not in ("inverse-sqrt-depth", "one"):
-        yield f'branch_scale {grid.branch_scale!r} is unknown: use "inverse-sqrt-depth" or "one"'
-
-
 def read_grid(path: str | Path) -> Grid:
     """Read and check a grid file.
 
@@ -135,50 +114,12 @@ def read_grid(path: str | Path) -> Grid:
     InputError
         If the file is missing, is not YAML, has unknown or missing keys, or an impossible shape.
     """
-    try:
-        record = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        raise InputError(f"grid file {str(path)!r} cannot be read") from None
-    except yaml.YAMLError as error:
-        raise InputError(
-            f"grid file {str(path)!r} is not YAML: {str(error).splitlines()[0]}"
-        ) from None
-    if not isinstance(record, dict):
-        raise InputError(f"grid file {str(path)!r} must map keys such as widths to values")
-    return make_grid(record)
+    return make_grid(read_record(path, "grid"))
 
 
 def make_grid(record: dict[str, Any]) -> Grid:
     """A grid from plain values; lists become tuples, numbers such as 4e6 whole where they must."""
-    known = {f.name: f.type for f in fields(Grid)}
-    for key in record:
-        if key not in known:
-            raise InputError(f"grid key {key!r} is unknown: known are {', '.join(known)}")
-    for key in ("widths", "depths", "tokens"):
-        if key not in record:
-            raise InputError(f"the grid needs the key {key!r}")
-    return Grid(**{key: _typed(key, value, str(known[key])) for key, value in record.items()})
-
-
-def _typed(key: str, value: Any, kind: str) -> Any:
-    one = {"int": int, "float": float, "str": str}[kind.removeprefix("tuple[").split(",")[0]]
-    try:
-        if not kind.startswith("tuple"):
-            return _exactly(one, value)
-        if not isinstance(value, list | tuple):
-            raise TypeError
-        return tuple(_exactly(one, item) for item in value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"grid key {key!r} cannot be {value!r}: it is of type {kind}") from None
-
-
-def _exactly(kind: type, value: Any) -> Any:
-    if isinstance(value, bool) or value is None or (kind is str and not isinstance(value, str)):
-        raise ValueError(value)
-    converted = kind(float(value)) if kind is int else kind(value)
-    if kind is int and converted != float(value):
-        raise ValueError(value)
-    return converted
+    return Grid(**record)
 
 
 def to_record(grid: Grid) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Causal language models: load one by name, name its parts, read its residual stream (floor 1).
 
-`load` and `weights` bring a model, `given` takes it however it comes, `anatomy` and `parts` name
+`sources` bring a model, `given` takes it however it comes, `anatomy` and `parts` name
 what it is made of; `hooks` and `stream` read, replay and change its residual stream; `memory` and
 `cost` say what that takes.
 """
@@ -8,8 +8,10 @@ what it is made of; `hooks` and `stream` read, replay and change its residual st
 from companion.models.anatomy import Model
 from companion.models.cost import Cost, measure, token_losses
 from companion.models.given import as_model
-from companion.models.load import ladder_models, load_model
 from companion.models.parts import Parts, find_parts
+from companion.models.sources.fetching import ModelUnavailable, fetch
+from companion.models.sources.load import ladder_models, load_model
+from companion.models.sources.registry import OpenModel, open_model, open_models
 from companion.models.stream import (
     Stream,
     calls_for,
@@ -23,15 +25,20 @@ from companion.models.stream import (
 __all__ = [
     "Cost",
     "Model",
+    "ModelUnavailable",
+    "OpenModel",
     "Parts",
     "Stream",
     "as_model",
     "calls_for",
     "capture",
+    "fetch",
     "find_parts",
     "ladder_models",
     "load_model",
     "measure",
+    "open_model",
+    "open_models",
     "patched",
     "replay",
     "replay_last_block",

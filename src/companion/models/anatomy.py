@@ -8,8 +8,9 @@ scales are the model's own. `probing.certificate` checks all of it on numbers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -41,6 +42,8 @@ class Model:
         The type of the owner's return value.
     device : torch.device
         Where the last block leaves its states, and with it those that are kept.
+    origin : mapping
+        Where the numbers come from: quantisation, checksum, Hub id; empty where the name says it.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Model:
     tail: tuple[nn.Module, ...]
     output: type
     device: torch.device
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -160,7 +164,7 @@ class Model:
         return logits[0].unflatten(0, shape).to(self.device)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """The first sentence of an error's text, or its type where it has none."""
     first, *more = str(error).strip().splitlines() or [type(error).__name__]
     return f"{first} {more[0].strip()}" if first.endswith(":") and more else first

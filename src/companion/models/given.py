@@ -6,7 +6,7 @@ from typing import Any
 
 from companion.errors import InputError
 from companion.models.anatomy import Model
-from companion.models.load import load_model
+from companion.models.sources.load import load_model
 from companion.runtime import Runtime
 
 

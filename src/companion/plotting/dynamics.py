@@ -12,7 +12,7 @@ from pandas import DataFrame
 from xarray import Dataset
 
 from companion.plotting import theme
-from companion.probing.revisions import TURNED_BACK
+from companion.probing.training.revisions import TURNED_BACK
 
 LABELS = {
     "rotation": "mean middle rotation (rad)",
@@ -26,29 +26,29 @@ LABELS = {
 }
 
 
-def against_step(followed: Dataset, quantity: str, ax: Axes | None = None) -> Axes:
+def against_step(tracked: Dataset, quantity: str, ax: Axes | None = None) -> Axes:
     """A summary of each model against training step, a line a depth, 95 % intervals."""
     ax = ax or plt.gca()
-    ell = followed["ell"].isel(step=0).values
+    ell = tracked["ell"].isel(step=0).values
     order = np.argsort(ell)
     for index, colour in zip(order, theme.depth_palette(len(order)), strict=True):
-        values = followed[quantity].isel(model=int(index))
+        values = tracked[quantity].isel(model=int(index))
         bounds = (values.sel(bound=bound).values for bound in ("estimate", "low", "high"))
         middle, low, high = bounds
-        ax.plot(followed["step"], middle, "o-", color=colour, label=f"{ell[index]} blocks", ms=4)
-        ax.fill_between(followed["step"], low, high, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(tracked["step"], middle, "o-", color=colour, label=f"{ell[index]} blocks", ms=4)
+        ax.fill_between(tracked["step"], low, high, color=colour, alpha=0.2, linewidth=0)
     ax.set(ylabel=LABELS[quantity])
-    _steps(ax, followed["step"].values)
+    _steps(ax, tracked["step"].values)
     ax.legend()
     return ax
 
 
-def profiles(followed: Dataset, model: str, quantity: str, ax: Axes | None = None) -> Axes:
+def profiles(tracked: Dataset, model: str, quantity: str, ax: Axes | None = None) -> Axes:
     """Mean by layer of one model, a line a checkpoint from early (violet) to late (orange)."""
     ax = ax or plt.gca()
-    chosen = followed[quantity].sel(model=model).dropna("layer", how="all")
-    for step, colour in zip(chosen["step"], theme.depth_palette(chosen.sizes["step"]), strict=True):
-        ax.plot(chosen["layer"], chosen.sel(step=step), color=colour, label=f"{int(step)}")
+    some = tracked[quantity].sel(model=model).dropna("layer", how="all")
+    for step, colour in zip(some["step"], theme.depth_palette(some.sizes["step"]), strict=True):
+        ax.plot(some["layer"], some.sel(step=step), color=colour, label=f"{int(step)}")
     ax.set(xlabel="layer", ylabel=LABELS[quantity])
     ax.legend(title="step", fontsize="small", ncols=2)
     return ax

@@ -22,7 +22,7 @@ from companion.plotting.probing import (
     plain_logs,
     whole_layers,
 )
-from companion.probing.summaries import middle_layers, middle_mean, profile, rotation_slope
+from companion.probing.summaries import depth, middle_layers, middle_mean, profile, rotation_slope
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,9 +97,9 @@ def correlation_by_lag(datasets: Mapping[str, xr.Dataset], ax: Axes | None = Non
 
 def by_lag(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Mean cosine of the middle updates at each lag: lags (k,), cosines (k,)."""
-    chosen = middle_layers(int(dataset.attrs["ell"]))
-    block = dataset["update_correlation"].values[np.ix_(chosen, chosen)]
-    lags = np.arange(1, len(chosen))
+    some = middle_layers(depth(dataset))
+    block = dataset["update_correlation"].values[np.ix_(some, some)]
+    lags = np.arange(1, len(some))
     return lags, np.array([np.diagonal(block, lag).mean() for lag in lags])
 
 
@@ -119,7 +119,7 @@ def rotation_against_depth(
     ax = ax or plt.gca()
     for family, colour in colours(families).items():
         datasets = families[family]
-        depths = np.array([int(d.attrs["ell"]) for d in datasets.values()], float)
+        depths = np.array([depth(d) for d in datasets.values()], float)
         rotation = np.array([middle_mean(d).estimate for d in datasets.values()])
         enough = len(np.unique(depths)) >= 3
         label = f"{family}: {rotation_slope(datasets):.2f}" if enough else family
@@ -176,7 +176,7 @@ def profiles_across(
     """A per-block quantity against relative depth, one line a model; times ell if `scale`."""
     ax = ax or plt.gca()
     for name, colour in depth_colours(datasets).items():
-        ell = int(datasets[name].attrs["ell"])
+        ell = depth(datasets[name])
         mean = profile(datasets[name], quantity)[:ell] * (ell if scale else 1)
         place = (np.arange(ell) + 0.5) / ell
         ax.plot(place, mean, marker="o", markersize=4, color=colour, label=f"$\\ell = {ell}$")

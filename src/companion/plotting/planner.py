@@ -1,7 +1,7 @@
 """The planner as an interactive figure: one self-contained piece of HTML, no server, no network.
 
 Floor 3. The law, its optimum and some bootstrap refits are embedded; a script in the page repeats
-`companion.scaling.planner` on the same grid, so that sliders and `plan` give the same answers.
+`companion.scaling.planning` on the same grid, so that sliders and `plan` give the same answers.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from string import Template
 
 import numpy as np
 
-from companion.scaling import planner
-from companion.scaling.resampling import Draws
-from companion.scaling.result import FitResult
+from companion.scaling import planning
+from companion.scaling.fitting.result import FitResult
+from companion.scaling.uncertainty.resampling import Draws
 
 
 class Page:
@@ -54,10 +54,10 @@ def page(
         "best": dict(result.params),
         "draws": [{k: float(v[i]) for k, v in draws.params.items()} for i in chosen],
         "seen": _seen(result.table),
-        "widths": planner.WIDTHS.tolist(),
-        "depths": planner.DEPTHS.tolist(),
-        "per_block": planner.PER_BLOCK,
-        "bandwidth": planner.BANDWIDTH,
+        "widths": planning.WIDTHS.tolist(),
+        "depths": planning.DEPTHS.tolist(),
+        "per_block": planning.PER_BLOCK,
+        "bandwidth": planning.BANDWIDTH,
         "start": {"flops": math.log10(flops)},
     }
     template = resources.files("companion.plotting").joinpath("planner.html").read_text("utf-8")

@@ -6,6 +6,7 @@ and returns the Axes. Shaded bands and bars are 95 % intervals clustered by docu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -15,8 +16,14 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from companion.plotting import theme
-from companion.probing import report
-from companion.probing.summaries import half_widths, middle_layers, profile
+from companion.probing import summaries
+from companion.probing.summaries import (
+    depth,
+    estimates,
+    half_widths,
+    middle_layers,
+    profile,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,7 +56,7 @@ LABELS = {
 
 def depth_colours(datasets: Mapping[str, xr.Dataset]) -> dict[str, tuple[float, float, float]]:
     """A colour for each dataset by its rank in depth, out of the palette for depth."""
-    ranked = sorted(datasets, key=lambda name: int(datasets[name].attrs["ell"]))
+    ranked = sorted(datasets, key=lambda name: depth(datasets[name]))
     return dict(zip(ranked, theme.depth_palette(len(ranked)), strict=True))
 
 
@@ -71,7 +78,7 @@ def plain_logs(ax: Axes) -> Axes:
 
 def depth_ticks(ax: Axes, datasets: Mapping[str, xr.Dataset]) -> None:
     """Ticks of a logarithmic horizontal axis at the depths that there are."""
-    depths = sorted({int(d.attrs["ell"]) for d in datasets.values()})
+    depths = sorted({depth(d) for d in datasets.values()})
     ax.set_xticks(depths, [str(ell) for ell in depths])
     ax.xaxis.set_minor_locator(NullLocator())
 
@@ -109,7 +116,7 @@ def line(
     ax = ax or plt.gca()
     mean, sem = (profile(dataset, quantity, name, group) for name in ("mean", "sem"))
     known = np.flatnonzero(np.isfinite(mean))
-    x = known / int(dataset.attrs["ell"]) if relative else known
+    x = known / depth(dataset) if relative else known
     style = {"marker": "o", "markersize": 4} | style
     (drawn,) = ax.plot(x, mean[known], **style)
     half = half_widths(dataset) * np.nan_to_num(sem[known])
@@ -154,9 +161,9 @@ def loss_removed(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     A bar more than three times as high as all others is cut, with its value written at the cut.
     """
     ax = ax or plt.gca()
-    mean, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
+    mean, sem = estimates(dataset, "loss_removed")
     known = np.flatnonzero(np.isfinite(mean))
-    middle = np.isin(known, middle_layers(int(dataset.attrs["ell"])))
+    middle = np.isin(known, middle_layers(depth(dataset)))
     colours = np.where(middle, theme.FAMILY_PALETTE[0], theme.INK)
     ax.bar(
         known, mean[known], yerr=half_widths(dataset) * sem[known], color=colours, ecolor=theme.INK
@@ -224,14 +231,24 @@ def own_loss(datasets: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes
     """Each model's own loss against its depth, with its interval."""
     ax = ax or plt.gca()
     for name, colour in depth_colours(datasets).items():
-        loss = report.own_loss(datasets[name])
+        loss = summaries.own_loss(datasets[name])
         half = loss.high - loss.estimate
-        ell = int(datasets[name].attrs["ell"])
+        ell = depth(datasets[name])
         ax.errorbar(ell, loss.estimate, yerr=half, marker="o", color=colour, label=name)
     ax.set(xscale="log", xlabel=r"depth $\ell$ (blocks)", ylabel=LABELS["cross_entropy"])
     depth_ticks(ax, datasets)
     ax.legend()
     return ax
+
+
+def lens_panels(datasets: Mapping[str, xr.Dataset]) -> Figure:
+    """Cross-entropy by layer through both lenses, a panel a dataset; dotted: a uniform guess."""
+
+    def draw(dataset: xr.Dataset, ax: Axes) -> Axes:
+        ax.axhline(math.log(dataset.attrs["V"]), color=theme.INK, linestyle=":")
+        return lenses(dataset, "cross_entropy", ax)
+
+    return panels(datasets, draw, size=(4.6, 3.6))
 
 
 def panels(
@@ -244,8 +261,10 @@ def panels(
 ) -> Figure:
     """One panel a dataset, side by side with one vertical axis, logarithmic if `log`.
 
-    Each is drawn by `draw(dataset, *arguments, ax=ax)`.
+    Each is drawn by `draw(dataset, *arguments, ax=ax)`. Without datasets the figure says so.
     """
+    if not datasets:
+        return blank()
     width = size[0] * len(datasets)
     figure, axes = plt.subplots(
         1, len(datasets), figsize=(width, size[1]), squeeze=False, sharey=True
@@ -257,6 +276,13 @@ def panels(
             ax.set_yscale("log")
             plain_logs(ax)
         ax.label_outer()
+    return figure
+
+
+def blank() -> Figure:
+    """A figure that says that there is nothing to show."""
+    figure = plt.figure(figsize=(4.6, 1.6))
+    figure.text(0.5, 0.5, "no such run here", ha="center", va="center", color=theme.INK)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Figures of the scaling fits: parts of the loss, intervals, profiles, comparisons, witnesses.
+"""Figures of the scaling fits: parts of the loss, intervals, profiles, comparisons.
 
 Floor 3. Each function takes a result and, if given, an Axes; it returns the Axes.
 """
@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from companion.plotting import theme
-from companion.scaling import FitResult, Profile
+from companion.scaling import FitResult, LikelihoodProfile
 
 LABELS = {
     "m": "width $m$ (channels)",
@@ -118,7 +118,7 @@ def _band(ax, expected) -> None:
         ax.axvspan(*expected, color=GREEN, alpha=0.15, linewidth=0)
 
 
-def curve(found: Profile, ax=None):
+def curve(found: LikelihoodProfile, ax=None):
     """Deviance along one held parameter, with the 95 % threshold; crosses did not converge."""
     ax = ax or plt.gca()
     ax.plot(found.values[0], found.deviance, color=BLUE)
@@ -132,7 +132,7 @@ def curve(found: Profile, ax=None):
     return ax
 
 
-def contours(found: Profile, ax=None, best=None):
+def contours(found: LikelihoodProfile, ax=None, best=None):
     """Deviance over two held parameters: the joint 95 % region filled, half and twice it drawn.
 
     Crosses mark refits that did not converge.

@@ -1,4 +1,4 @@
-"""Figures of what trained students do (floor 3): geometry, second-order students, variants.
+"""Figures of what trained students do (floor 4): geometry, second-order students, variants.
 
 As in `plotting.toy`, each function takes results and an Axes, and returns the Axes.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from companion.plotting import theme
 from companion.plotting.toy import MARKERS, colour, plain_ticks, teacher_name
-from companion.toy import analysis, comparison, findings
+from companion.toy import analysis, comparison, regimes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,12 +61,12 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset, ax: Axes | None = Non
     for i, rho in enumerate(np.unique(euler["rho"])):
         points = []
         for k in range(midpoint.sizes["depth"]):
-            gain = findings.midpoint_gain(plain.isel(depth=[k]), midpoint.isel(depth=[k]))
-            points.append(list(analysis.over_replicates(findings.replicates(gain, rho))))
-        middle, low, high = np.exp(points).T
-        bars = np.array([middle - low, high - middle])
+            gain = regimes.midpoint_gain(plain.isel(depth=[k]), midpoint.isel(depth=[k]))
+            points.append(list(analysis.over_replicates(analysis.replicates(gain, rho))))
+        ratio, low, high = np.exp(points).T
+        bars = np.array([ratio - low, high - ratio])
         style = {"marker": MARKERS[i % 6], "color": colour(i), "capsize": 3}
-        ax.errorbar(plain["depth"] * 1.02**i, middle, yerr=bars, label=teacher_name(rho), **style)
+        ax.errorbar(plain["depth"] * 1.02**i, ratio, yerr=bars, label=teacher_name(rho), **style)
     ax.set_xscale("log")
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("evaluations (plain blocks, or twice the midpoint blocks)")
@@ -102,11 +102,11 @@ def variant_gains(*compared: xr.Dataset, ax: Axes | None = None) -> Axes:
     for i, one in enumerate(compared):
         spec = json.loads(one.attrs["specification"])
         name = "running products" if spec["teacher"] == "parity" else teacher_name(spec["rho"][0])
-        found = comparison.gains(one)
-        places = [rows.setdefault(block, len(rows)) + 0.2 * i for block in found]
-        middle, low, high = np.array([list(gain) for gain in found.values()]).T
+        gains = comparison.gains(one)
+        places = [rows.setdefault(block, len(rows)) + 0.2 * i for block in gains]
+        gain, low, high = np.array([list(gain) for gain in gains.values()]).T
         style = {"fmt": MARKERS[i % 6], "color": colour(i), "capsize": 3}
-        ax.errorbar(middle, places, xerr=[middle - low, high - middle], label=name, **style)
+        ax.errorbar(gain, places, xerr=[gain - low, high - gain], label=name, **style)
     ax.set_yticks(range(len(rows)), [block.replace("_", " ") for block in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.axvline(0, color=theme.INK, linestyle=":", linewidth=1)

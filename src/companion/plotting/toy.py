@@ -1,4 +1,4 @@
-"""Figures of the toy experiments (floor 3): loss against depth and time, exponents, geometry.
+"""Figures of the toy experiments (floor 4): loss against depth and time, exponents, geometry.
 
 Each function takes a result of `companion.toy.run_toy` (or a summary of one) and an Axes, and
 returns the Axes. Bars and bands are 95 % intervals over teachers unless said otherwise.
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
+from companion.evidence.toy_tables import Stored
 from companion.plotting import theme
-from companion.toy import analysis, report
+from companion.toy import analysis, regimes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -81,8 +82,8 @@ def predictions(result: xr.Dataset, ax: Axes, *, tau: float | None = None) -> Ax
     last = result["test_loss"].isel(step=-1).sel(temperature=tau, method="nearest")
     ell = np.sort(result["depth"].values).astype(float)
     top = float(last.sel(depth=ell[0]).max())
-    euler, midpoint = (analysis.global_error_squared(ell, order) for order in (1, 2))
-    lines = {"average": analysis.average_of(ell), "first order": euler, "second order": midpoint}
+    euler, midpoint = (regimes.global_error_squared(ell, order) for order in (1, 2))
+    lines = {"average": regimes.average_of(ell), "first order": euler, "second order": midpoint}
     view = ax.get_ylim()
     for (name, line), style in zip(lines.items(), (":", "-.", (0, (1, 4))), strict=True):
         ax.plot(ell, top * line / line[0], color=theme.INK, linestyle=style, label=name)
@@ -92,7 +93,7 @@ def predictions(result: xr.Dataset, ax: Axes, *, tau: float | None = None) -> Ax
 
 
 def beside(
-    draw: Callable[..., Axes], live: Sequence[xr.Dataset], stored: Sequence[report.Stored]
+    draw: Callable[..., Axes], live: Sequence[xr.Dataset], stored: Sequence[Stored]
 ) -> list[Axes]:
     """`draw(*results, ax=ax)` for the live run, left, and for stored larger ones, right.
 
@@ -182,12 +183,12 @@ def loss_by_time(
     """Test loss against training step for each depth, geometric mean over teachers and seeds."""
     ax = ax or plt.gca()
     tau = tau if tau is not None else float(result["temperature"].max())
-    chosen = result.sel(temperature=tau, method="nearest").sortby("depth")
-    chosen = chosen.isel(teacher=np.flatnonzero(chosen["rho"] == rho), step=slice(1, None))
-    curves = analysis.geometric_mean(chosen["test_loss"], ["teacher", "seed"])
-    colours = theme.depth_palette(chosen.sizes["depth"])
-    for tint, ell in zip(colours, chosen["depth"].values, strict=True):
-        ax.loglog(chosen["step"], curves.sel(depth=ell), color=tint, label=str(ell))
+    curve = result.sel(temperature=tau, method="nearest").sortby("depth")
+    curve = curve.isel(teacher=np.flatnonzero(curve["rho"] == rho), step=slice(1, None))
+    curves = analysis.geometric_mean(curve["test_loss"], ["teacher", "seed"])
+    colours = theme.depth_palette(curve.sizes["depth"])
+    for tint, ell in zip(colours, curve["depth"].values, strict=True):
+        ax.loglog(curve["step"], curves.sel(depth=ell), color=tint, label=str(ell))
     ax.set_xlabel("training step")
     ax.set_ylabel(f"test loss ({result['test_loss'].attrs.get('units', 'nats')})")
     ax.legend(title=r"depth $\ell$", ncols=2)
@@ -204,8 +205,8 @@ def exponent_by_time(result: xr.Dataset, ax: Axes | None = None, *, tau: float) 
         rows = alpha.isel(teacher=np.flatnonzero(alpha["rho"] == rho))
         each = (analysis.replicates(rows.isel(step=k)) for k in range(rows.sizes["step"]))
         bands = [analysis.over_replicates(values) for values in each]
-        middle, low, high = np.array([list(band) for band in bands]).T
-        ax.semilogx(rows["step"], middle, color=colour(i), label=teacher_name(rho))
+        estimate, low, high = np.array([list(band) for band in bands]).T
+        ax.semilogx(rows["step"], estimate, color=colour(i), label=teacher_name(rho))
         ax.fill_between(rows["step"], low, high, color=colour(i), alpha=0.2, linewidth=0)
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("training step")

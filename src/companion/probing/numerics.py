@@ -5,11 +5,9 @@ Floor 2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from companion.probing.several import probe_one
-from companion.probing.summaries import middle_layers, middle_mean, profile
+from companion.probing.compare_models import probe_one
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -69,18 +67,3 @@ def compare(model: str, runtime: Runtime, **options) -> dict[str, xr.Dataset]:
         COARSE: probe_one(model, coarse, **options),
         PUBLISHED: probe_one(model, coarse, paper_compat=True, **options),
     }
-
-
-def sentence(runs: Mapping[str, xr.Dataset]) -> str:
-    """What `compare` found, in words."""
-    middle = {name: middle_mean(d).estimate for name, d in runs.items()}
-    chosen = middle_layers(int(runs[COARSE].attrs["ell"]))
-    noise = float(runs[COARSE]["theta_noise"].values[chosen].mean())
-    last = {name: profile(d, "theta")[int(d.attrs["ell"]) - 1] for name, d in runs.items()}
-    return (
-        f"Mean middle rotation: {middle[EXACT]:.4f} rad in float32, {middle[COARSE]:.4f} rad in "
-        f"bfloat16 with a rounding noise of {noise:.4f} rad a token, and {middle[PUBLISHED]:.4f} "
-        f"rad with the published choices; rotation by the last block: {last[EXACT]:.3f} rad in "
-        f"float32 and {last[PUBLISHED]:.3f} rad with the published choices, which compare it with "
-        "the normed state."
-    )

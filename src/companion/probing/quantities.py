@@ -25,8 +25,8 @@ class Quantity:
         Ends of the bins, in the unit; one open bin beyond each.
     logarithmic : bool
         Bins of equal width in the logarithm.
-    short_of : int or None
-        Layers 0 .. ell - short_of have a value; None: one value for the whole path.
+    missing_layers : int or None
+        Layers 0 .. ell - missing_layers have a value; None: one value for the whole path.
     """
 
     name: str
@@ -35,11 +35,11 @@ class Quantity:
     low: float
     high: float
     logarithmic: bool = False
-    short_of: int | None = 0
+    missing_layers: int | None = 0
 
     def layers(self, ell: int) -> int:
         """How many rows it fills in a model of ell blocks."""
-        return 1 if self.short_of is None else ell + 1 - self.short_of
+        return 1 if self.missing_layers is None else ell + 1 - self.missing_layers
 
     def resolution(self, number: int) -> str:
         """Width of a bin in words: the stated error of the quantiles."""
@@ -49,12 +49,12 @@ class Quantity:
         return width if self.unit == "1" else f"{width} {self.unit}"
 
 
-def _length(name: str, meaning: str, short_of: int) -> Quantity:
-    return Quantity(name, "1", meaning, 1e-4, 1e6, True, short_of)
+def _length(name: str, meaning: str, missing_layers: int) -> Quantity:
+    return Quantity(name, "1", meaning, 1e-4, 1e6, True, missing_layers)
 
 
-def _angle(name: str, meaning: str, short_of: int | None) -> Quantity:
-    return Quantity(name, "rad", meaning, 0.0, math.pi, False, short_of)
+def _angle(name: str, meaning: str, missing_layers: int | None) -> Quantity:
+    return Quantity(name, "rad", meaning, 0.0, math.pi, False, missing_layers)
 
 
 GEOMETRY = (
@@ -81,13 +81,17 @@ def lens_quantities(lens: str) -> tuple[Quantity, ...]:
     return last + logit
 
 
-def _through(suffix: str, short_of: int, lens: str) -> tuple[Quantity, ...]:
+def _through(suffix: str, missing_layers: int, lens: str) -> tuple[Quantity, ...]:
     nats, by = "nats/token", f"through the {lens} lens"
     return (
-        Quantity(f"cross_entropy{suffix}", nats, f"cross-entropy {by}", 1e-6, 1e3, True, short_of),
-        Quantity(f"entropy{suffix}", nats, f"entropy {by}", 1e-6, 1e2, True, short_of),
-        Quantity(f"kl{suffix}", nats, f"KL(final || lens) {by}", 1e-6, 1e3, True, short_of),
-        Quantity(f"top1{suffix}", "1", f"agrees with the final top-1 {by}", 0, 2, False, short_of),
+        Quantity(
+            f"cross_entropy{suffix}", nats, f"cross-entropy {by}", 1e-6, 1e3, True, missing_layers
+        ),
+        Quantity(f"entropy{suffix}", nats, f"entropy {by}", 1e-6, 1e2, True, missing_layers),
+        Quantity(f"kl{suffix}", nats, f"KL(final || lens) {by}", 1e-6, 1e3, True, missing_layers),
+        Quantity(
+            f"top1{suffix}", "1", f"agrees with the final top-1 {by}", 0, 2, False, missing_layers
+        ),
         Quantity(
             f"loss_removed{suffix}",
             nats,
@@ -95,7 +99,7 @@ def _through(suffix: str, short_of: int, lens: str) -> tuple[Quantity, ...]:
             -50,
             50,
             False,
-            short_of + 1,
+            missing_layers + 1,
         ),
     )
 

@@ -38,6 +38,11 @@ def middle_layers(ell: int) -> np.ndarray:
     return np.array(middle(ell))
 
 
+def depth(dataset: xr.Dataset) -> int:
+    """How many blocks the network has, ell."""
+    return int(dataset.attrs["ell"])
+
+
 def profile(
     dataset: xr.Dataset, quantity: str, statistic: str = "mean", group: str = "rest"
 ) -> np.ndarray:
@@ -50,6 +55,33 @@ def profile(
 def _quantities(dataset: xr.Dataset) -> str:
     names = (str(k) for k, v in dataset.data_vars.items() if {"layer", "statistic"} <= {*v.dims})
     return ", ".join(names)
+
+
+def estimates(dataset: xr.Dataset, quantity: str) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard error of a quantity against layer, both of shape (ell + 1,)."""
+    return profile(dataset, quantity), profile(dataset, quantity, "sem")
+
+
+def middle_estimates(
+    dataset: xr.Dataset, quantity: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle layers at which a quantity is known, its mean and its standard error there.
+
+    Returns
+    -------
+    layers, mean, sem : ndarray, shape (n,)
+    """
+    mean, sem = estimates(dataset, quantity)
+    layers = middle_layers(depth(dataset))
+    layers = layers[np.isfinite(mean[layers])]
+    return layers, mean[layers], sem[layers]
+
+
+def own_loss(dataset: xr.Dataset) -> Interval:
+    """The model's own loss, nats per token: what the last-block lens reads at layer ell - 1."""
+    last = depth(dataset) - 1
+    mean, sem = (float(x[last]) for x in estimates(dataset, "cross_entropy"))
+    return around(mean, sem, degrees(dataset), method="clustered by document")
 
 
 def degrees(dataset: xr.Dataset) -> float:
@@ -73,11 +105,9 @@ def middle_mean(dataset: xr.Dataset, quantity: str = "theta") -> Interval:
         kept = dataset["theta_middle"].sel(group="rest")
         mean, sem = (float(kept.sel(statistic=name)) for name in ("mean", "sem"))
         return around(mean, sem, degrees(dataset), method="clustered by document")
-    chosen = middle_layers(int(dataset.attrs["ell"]))
-    mean, sem = (profile(dataset, quantity, name)[chosen] for name in ("mean", "sem"))
-    known = np.isfinite(mean)
-    error = float(sem[known].mean())
-    return around(mean[known].mean(), error, degrees(dataset), method="clustered by document")
+    _, mean, sem = middle_estimates(dataset, quantity)
+    error = float(sem.mean())
+    return around(float(mean.mean()), error, degrees(dataset), method="clustered by document")
 
 
 def participation(values, sem=None, generator: np.random.Generator | None = None) -> Interval:
@@ -121,8 +151,7 @@ def _participation(v: np.ndarray) -> np.ndarray:
 
 def evenness(dataset: xr.Dataset, generator: np.random.Generator) -> Interval:
     """Participation of the mean rotations theta of the middle layers."""
-    chosen = middle_layers(int(dataset.attrs["ell"]))
-    mean, sem = (profile(dataset, "theta", name)[chosen] for name in ("mean", "sem"))
+    _, mean, sem = middle_estimates(dataset, "theta")
     return participation(mean, sem, generator)
 
 
@@ -136,10 +165,10 @@ def update_cosine(dataset: xr.Dataset, lag: int = 1) -> Interval:
     InputError
         If no two middle layers lie that far apart.
     """
-    chosen = middle_layers(int(dataset.attrs["ell"]))
-    pairs = [(i, j) for i in chosen for j in chosen if j - i == lag]
+    layers = middle_layers(depth(dataset))
+    pairs = [(i, j) for i in layers for j in layers if j - i == lag]
     if not pairs:
-        raise InputError(f"no two of the {len(chosen)} middle layers lie {lag} apart")
+        raise InputError(f"no two of the {len(layers)} middle layers lie {lag} apart")
     i, j = np.transpose(pairs)
     mean = dataset["update_correlation"].values[i, j]
     sem = dataset["update_correlation_sem"].values[i, j]
@@ -147,29 +176,27 @@ def update_cosine(dataset: xr.Dataset, lag: int = 1) -> Interval:
     return around(float(mean.mean()), error, degrees(dataset), method="clustered by document")
 
 
-def middle_loss(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def middle_loss(dataset: xr.Dataset, lens: str = "") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Middle layers whose effect on the loss is known, the loss that each removes, and its sem.
 
-    The last-block lens reads with the last block, so that block itself has no value.
+    The last-block lens (`lens` "", the logit lens is "_logit") reads with the last block, so that
+    block itself has no value.
 
     Returns
     -------
     layers, removed, sem : ndarray, shape (n,)
         Loss in nats per token.
     """
-    chosen = middle_layers(int(dataset.attrs["ell"]))
-    removed, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
-    known = chosen[np.isfinite(removed[chosen])]
-    return known, removed[known], sem[known]
+    return middle_estimates(dataset, f"loss_removed{lens}")
 
 
-def falling_share(dataset: xr.Dataset) -> Interval:
-    """Share of the layers that lower the loss, read through the last block.
+def falling_share(dataset: xr.Dataset, lens: str = "") -> Interval:
+    """Share of the layers that lower the loss, read through a lens, see `middle_loss`.
 
     The interval counts, at its low end, layers that surely do (95 %), at its high end those that
     may.
     """
-    removed, sem = (profile(dataset, "loss_removed", name) for name in ("mean", "sem"))
+    removed, sem = estimates(dataset, f"loss_removed{lens}")
     known = np.isfinite(removed)
     removed, half = removed[known], half_widths(dataset) * sem[known]
     shares = ((removed + shift > 0).mean() for shift in (0, -half, half))
@@ -189,10 +216,10 @@ def rotation_slope(datasets: Mapping[str, xr.Dataset], quantity: str = "theta") 
     quantity : str
         "theta", or another per-block quantity.
     """
-    ell = [int(d.attrs["ell"]) for d in datasets.values()]
+    ell = [depth(d) for d in datasets.values()]
     return log_slope(ell, [middle_mean(d, quantity).estimate for d in datasets.values()])
 
 
 def depths(datasets: Mapping[str, xr.Dataset]) -> int:
     """How many different depths the datasets have."""
-    return len({int(d.attrs["ell"]) for d in datasets.values()})
+    return len({depth(d) for d in datasets.values()})

@@ -1,4 +1,9 @@
-"""Toy experiments: residual students of many depths learn from a known residual teacher."""
+"""Toy experiments: residual students of many depths learn from a known residual teacher.
+
+`specification`: what is trained; `experiment`: from it to a labelled result; `comparison`: several
+residual blocks at tuned rates; `analysis`: depth exponents; `regimes`: what tells regimes apart.
+Rooms: `networks` (blocks, teachers, students), `training` (engine, CUDA graph, checkpoints).
+"""
 
 from companion.toy.experiment import Progress, load, run_toy, save, target_entropy, times
 from companion.toy.specification import Specification, named, specification

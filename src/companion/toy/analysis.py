@@ -18,6 +18,9 @@ from numpy.typing import ArrayLike
 from companion.errors import InputError
 from companion.statistics.intervals import Interval, around
 
+FLOOR_DEPTHS = 4
+"""Depths that a fit with a floor needs: one more than it has parameters."""
+
 
 def log(values: xr.DataArray) -> xr.DataArray:
     """Natural logarithm of a labelled array, labels kept."""
@@ -48,15 +51,15 @@ def power_law_with_floor(ell: np.ndarray, loss: np.ndarray) -> tuple[float, floa
     Parameters
     ----------
     ell, loss : ndarray, shape (n,)
-        Depths in blocks, and losses; n >= 4.
+        Depths in blocks, and losses; n >= `FLOOR_DEPTHS`.
 
     Returns
     -------
     tuple of float
         alpha, L_0; NaN where a loss is missing or not positive.
     """
-    if len(ell) < 4:
-        raise InputError(f"a fit with floor needs at least 4 depths, got {len(ell)}")
+    if len(ell) < FLOOR_DEPTHS:
+        raise InputError(f"a fit with floor needs at least {FLOOR_DEPTHS} depths, got {len(ell)}")
     if not (np.all(np.isfinite(loss)) and np.all(loss > 0)):
         return math.nan, math.nan
     from scipy.optimize import least_squares
@@ -85,9 +88,9 @@ def local_slopes(result: xr.Dataset, step: int = -1) -> xr.DataArray:
     """
     loss = result["test_loss"].isel(step=step).where(~result["diverged"]).sortby("depth")
     log_ell = np.log(loss["depth"].values)
-    middle = np.exp((log_ell[1:] + log_ell[:-1]) / 2)
+    between = np.exp((log_ell[1:] + log_ell[:-1]) / 2)
     slopes = -np.diff(np.log(loss.values), axis=-1) / np.diff(log_ell)
-    return loss.isel(depth=slice(1, None)).assign_coords(depth=middle).copy(data=slopes)
+    return loss.isel(depth=slice(1, None)).assign_coords(depth=between).copy(data=slopes)
 
 
 def exponents(result: xr.Dataset, floor: bool = True) -> xr.Dataset:
@@ -104,13 +107,13 @@ def exponents(result: xr.Dataset, floor: bool = True) -> xr.Dataset:
     -------
     xarray.Dataset
         `alpha` of the plain power law, `alpha_floor` and `floor` of the law with a floor (NaN
-        for fewer than 4 depths); dims (teacher, temperature, seed, step). Diverged students give
-        NaN.
+        for fewer than `FLOOR_DEPTHS` depths); dims (teacher, temperature, seed, step).
+        Diverged students give NaN.
     """
     loss = result["test_loss"].where(~result["diverged"]).transpose(..., "step", "depth")
     ell = result["depth"].values.astype(float)
     flat = loss.values.reshape(-1, len(ell))
-    with_floor = floor and len(ell) >= 4
+    with_floor = floor and len(ell) >= FLOOR_DEPTHS
     rows = [
         (power_law(ell, row), *(power_law_with_floor(ell, row) if with_floor else (np.nan,) * 2))
         for row in flat
@@ -122,11 +125,21 @@ def exponents(result: xr.Dataset, floor: bool = True) -> xr.Dataset:
     return xr.Dataset({k: (dims, c) for k, c in zip(names, columns, strict=True)}, coords=coords)
 
 
-def replicates(values: xr.DataArray) -> np.ndarray:
-    """One number for each teacher, its mean over all other dimensions; NaN where one is NaN.
+def replicates(values: xr.DataArray, rho: float | None = None) -> np.ndarray:
+    """One number for each teacher (of that `rho`), its mean over all other dimensions.
 
-    Of a single teacher, one for each seed of its students.
+    Of a single teacher, one for each seed of its students. NaN where one is NaN.
+
+    Raises
+    ------
+    InputError
+        If no teacher has that rho.
     """
+    if rho is not None:
+        alike = np.flatnonzero(np.isclose(values["rho"], rho))
+        if not len(alike):
+            raise InputError(f"no teacher of rho {rho:g}: there are {np.unique(values['rho'])}")
+        values = values.isel(teacher=alike)
     kept = "teacher" if values.sizes["teacher"] > 1 else "seed"
     rest = [dim for dim in values.dims if dim != kept]
     return values.mean(rest, skipna=False).values
@@ -173,6 +186,12 @@ def summary(result: xr.Dataset, level: float = 0.95) -> xr.Dataset:
     return xr.Dataset({k: (("rho", "temperature"), v) for k, v in table.items()}, coords=coords)
 
 
+def records(result: xr.Dataset) -> list[dict[str, float | None]]:
+    """The summary as plain JSON types, one record for each rho and temperature; null is unknown."""
+    frame = summary(result).to_dataframe().reset_index()
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
 def _facts(final: xr.Dataset, level: float) -> dict[str, float]:
     facts = {}
     for name in ("alpha", "alpha_floor"):
@@ -214,16 +233,3 @@ def time_exponent(result: xr.Dataset, start: float = 0.03, stop: float = 1.0) ->
     slope = (np.log(loss.values) * x).sum(-1) / (x * x).sum()
     known = ~result["diverged"]
     return loss.isel(step=0, drop=True).copy(data=-slope).where(known)
-
-
-def average_of(n: np.ndarray, variance: float = 1.0) -> np.ndarray:
-    """Reference line of regime 3: variance of the mean of n independent estimators, 1/n."""
-    return variance / np.asarray(n, float)
-
-
-def global_error_squared(ell: np.ndarray, order: int, c: float = 1.0) -> np.ndarray:
-    """Reference line of regime 2: squared global error of a scheme of that order, ell^(-2 order).
-
-    Order 1 (Euler): exponent 2; order 2 (midpoint): exponent 4 of the squared error.
-    """
-    return c * np.asarray(ell, float) ** (-2.0 * order)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,13 +16,11 @@ import numpy as np
 import xarray as xr
 
 from companion.errors import InputError
-from companion.evidence.claims import Claim
 from companion.provenance import provenance
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 from companion.toy import analysis
 from companion.toy.experiment import Progress, load, run_toy, save
-from companion.toy.findings import judged, scope
 from companion.toy.specification import Specification
 
 BASELINE = "euler"
@@ -151,20 +148,3 @@ def gains(comparison: xr.Dataset, level: float = 0.95) -> dict[str, Interval]:
         )
         for name in names
     }
-
-
-def variants_claim(comparison: xr.Dataset) -> Claim:
-    """Do the variants raise the depth exponent above that of the plain block?"""
-    target = json.loads(comparison.attrs["specification"])["teacher"]
-    found = gains(comparison)
-    name = "exponent of {} minus that of the plain block"
-    diverged = set(comparison["block"].values) - {BASELINE, *found}
-    where = {"learning rates": ", ".join(f"{r:g}" for r in comparison["rate"].values)}
-    return judged(
-        f"toy-variants-raise-the-exponent-{target}",
-        "Other residual connections, such as gating or attention over depth, make better use of "
-        "depth than the plain one.",
-        "paper, discussion (an outlook, not a result)",
-        scope(comparison) | where | ({"diverged": ", ".join(sorted(diverged))} if diverged else {}),
-        *((name.format(key), gain, 0.0, math.inf) for key, gain in found.items()),
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,15 @@ import xarray as xr
 
 from companion import geometry
 from companion.errors import InputError
-from companion.files import write_netcdf
+from companion.files import read_netcdf, write_netcdf
 from companion.provenance import provenance
+from companion.runs import Every
 from companion.runtime import Runtime
-from companion.toy import checkpoint as saved
-from companion.toy.engine import Engine, mean_entropy
+from companion.toy.networks.teachers import Teachers
 from companion.toy.specification import Specification, specification
-from companion.toy.teachers import Teachers
+from companion.toy.training import checkpoint as checkpoints
+from companion.toy.training.engine import Engine, mean_entropy
+from companion.toy.training.graphs import GraphedEngine
 
 DIMS = ("teacher", "temperature", "seed", "depth", "step")
 SAVE_EVERY = 60.0
@@ -30,11 +31,10 @@ SAVE_EVERY = 60.0
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: steps done of all, seconds left, mean training loss at each depth."""
+    """Where a run stands: steps done of all, mean training loss at each depth."""
 
     step: int
     steps: int
-    seconds_left: float
     losses: dict[int, float]
     notice: str = ""
 
@@ -63,7 +63,7 @@ def run_toy(
     progress : callable, optional
         Called with a `Progress` about once a second.
     graph : bool
-        Replay each step as one CUDA graph, see `companion.toy.graphs`.
+        Replay each step as one CUDA graph, see `companion.toy.training.graphs`.
 
     Returns
     -------
@@ -80,11 +80,14 @@ def run_toy(
     spec = spec if isinstance(spec, Specification) else specification(spec)
     runtime = runtime or Runtime.choose("auto", "float32", spec.seed)
     path = Path(checkpoint) if checkpoint else None
-    group = _group(path, resume)
-    engine = Engine(spec, runtime, group, graph)
+    begun = path if path and path.exists() else None
+    if begun and not resume:
+        raise InputError(f"checkpoint {str(path)!r} exists: resume from it, or delete it")
+    group = checkpoints.group_of(begun) if begun else None
+    engine = (GraphedEngine if graph else Engine)(spec, runtime, group)
     record = _empty(spec)
-    if path is not None and group is not None:
-        saved.load(engine, record, path)
+    if begun:
+        checkpoints.load(engine, record, begun)
     _train(engine, record, path, progress or (lambda _: None))
     result = _labelled(engine, record, runtime)
     if path:
@@ -117,19 +120,7 @@ def load(path: str | Path) -> xr.Dataset:
     """Read a result of `save`."""
     if not Path(path).is_file():
         raise InputError(f"no toy result {str(path)!r}: make one with `companion toy`")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            return file.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} is no readable toy result: make it again") from error
-
-
-def _group(path: Path | None, resume: bool) -> int | None:
-    if path is None or not path.exists():
-        return None
-    if not resume:
-        raise InputError(f"checkpoint {str(path)!r} exists: resume from it, or delete it")
-    return saved.group_of(path) or 1
+    return read_netcdf(path)
 
 
 def _empty(spec: Specification) -> dict[str, np.ndarray]:
@@ -139,24 +130,20 @@ def _empty(spec: Specification) -> dict[str, np.ndarray]:
 
 def _train(engine: Engine, record: dict, path: Path | None, report: Callable) -> None:
     spec, marks = engine.spec, {int(t): i for i, t in enumerate(times(engine.spec))}
-    began, first, spoke, wrote = time.monotonic(), engine.step, 0.0, time.monotonic()
-    report(Progress(engine.step, spec.steps, np.inf, {}, _notice(engine)))
+    report_due, save_due = Every(1.0, at_once=True), Every(SAVE_EVERY)
+    report(Progress(engine.step, spec.steps, {}, _notice(engine)))
     if engine.step == 0:
         _test(engine, record, 0)
     with engine.workers():
         while engine.step < spec.steps:
             losses = engine.advance()
-            now = time.monotonic()
             if engine.step in marks:
                 _write(engine, record["train_loss"], marks[engine.step], losses)
                 _test(engine, record, marks[engine.step])
-            if now - spoke > 1 or engine.step == spec.steps:
-                left = (now - began) / (engine.step - first) * (spec.steps - engine.step)
-                report(Progress(engine.step, spec.steps, left, _by_depth(engine, losses)))
-                spoke = now
-            if path and now - wrote > SAVE_EVERY:
-                saved.save(engine, record, path)
-                wrote = now
+            if report_due.due() or engine.step == spec.steps:
+                report(Progress(engine.step, spec.steps, _by_depth(engine, losses)))
+            if path and save_due.due():
+                checkpoints.save(engine, record, path)
 
 
 def _notice(engine: Engine) -> str:

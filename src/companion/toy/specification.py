@@ -6,24 +6,24 @@ The suite of the paper lies in `named/` beside this module, one file for each se
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from difflib import get_close_matches
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
 
 from companion.errors import InputError
+from companion.settings import Number, Values, Whole, one_of, read_record, settings
+from companion.toy.networks.blocks import BLOCKS
 
-TEACHERS = ("residual", "parity")
-LOSSES = ("kl", "mse")
-HEADS = ("learned", "given", "none")
-BLOCKS = ("euler", "midpoint", "gated", "depth_attention", "post_norm", "scaled_norm", "streams")
-LISTS = ("rho", "temperatures", "depths")
 NAMED = Path(__file__).parent / "named"
+Count = Annotated[Whole, Field(ge=1)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Rate = Annotated[Number, Field(ge=1e-12)]
 
 
-@dataclass(frozen=True)
+@settings("specification")
 class Specification:
     """A teacher-student experiment; the defaults are the dimensions of the paper.
 
@@ -46,7 +46,7 @@ class Specification:
     depths : tuple of int
         Blocks ell of the students.
     block : str
-        One of `BLOCKS`.
+        One of `networks.blocks.BLOCKS`.
     width, expansion, vocabulary, batch, steps : int
         m, hidden width over m, V, samples a step, steps.
     lr, lr_depth : float
@@ -61,37 +61,43 @@ class Specification:
 
     name: str
     purpose: str = ""
-    teacher: str = "residual"
-    teacher_depth: int = 128
-    rho: tuple[float, ...] = (0.0,)
-    teachers: int = 3
-    seeds: int = 1
-    loss: str = "kl"
-    head: str = "learned"
-    temperatures: tuple[float, ...] = (1.0,)
-    depths: tuple[int, ...] = (6, 12, 16, 24, 32, 48)
-    block: str = "euler"
-    width: int = 32
-    expansion: int = 4
-    vocabulary: int = 128
-    batch: int = 1024
-    steps: int = 40_000
-    lr: float = 6e-4
-    lr_depth: float | None = None
-    decay_from: float = 1.0
-    decay_to: float = 0.1
-    test_batches: int = 10
-    times: int = 24
-    seed: int = 0
+    teacher: Literal["residual", "parity"] = "residual"
+    teacher_depth: Count = 128
+    rho: Values[Fraction] = (0.0,)
+    teachers: Count = 3
+    seeds: Count = 1
+    loss: Literal["kl", "mse"] = "kl"
+    head: Literal["learned", "given", "none"] = "learned"
+    temperatures: Values[Annotated[Number, Field(ge=1e-6)]] = (1.0,)
+    depths: Values[Count] = (6, 12, 16, 24, 32, 48)
+    block: Annotated[str, one_of(BLOCKS)] = "euler"
+    width: Count = 32
+    expansion: Count = 4
+    vocabulary: Count = 128
+    batch: Count = 1024
+    steps: Count = 40_000
+    lr: Rate = 6e-4
+    lr_depth: Rate | None = None
+    decay_from: Fraction = 1.0
+    decay_to: Fraction = 0.1
+    test_batches: Count = 10
+    times: Count = 24
+    seed: Annotated[Whole, Field(ge=0)] = 0
 
-    def __post_init__(self) -> None:
-        for name in LISTS:
-            if not isinstance(getattr(self, name), list | tuple):
-                raise InputError(f"{name} {getattr(self, name)!r} must be a list, such as [1]")
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        _check_choices(self)
-        _check_numbers(self)
-        _check_together(self)
+    @model_validator(mode="after")
+    def _check_together(self) -> Specification:
+        if (self.loss == "mse") != (self.head == "none"):
+            raise InputError(
+                f"head {self.head!r} does not fit loss {self.loss!r}: mse goes with none"
+            )
+        if self.loss == "mse" and len(self.temperatures) > 1:
+            raise InputError("temperatures have no meaning with loss 'mse': leave them out")
+        if self.teacher == "parity" and (self.loss != "mse" or self.width % self.teacher_depth):
+            raise InputError(
+                f"a parity teacher needs loss 'mse' and a teacher_depth that divides the width "
+                f"{self.width}, got {self.loss!r} and {self.teacher_depth}"
+            )
+        return self
 
     @property
     def hidden(self) -> int:
@@ -115,8 +121,7 @@ class Specification:
     def flops_per_step(self) -> int:
         """Multiplications and additions of one step in matrix products, teacher included once."""
         block = 4 * self.width * self.hidden * self.batch
-        evaluations = 2 if self.block == "midpoint" else 1
-        students = 3 * block * evaluations * sum(self.depths) * self.members
+        students = 3 * block * BLOCKS[self.block].evaluations * sum(self.depths) * self.members
         if self.loss == "kl":
             readout = 2 * self.width * self.vocabulary * self.batch * self.members
             students += (3 if self.head == "learned" else 2) * readout * len(self.depths)
@@ -144,13 +149,6 @@ def specification(source: str | Path | Mapping[str, Any], **changes: Any) -> Spe
         If there is no such file or name, a key is unknown, or a value is out of range.
     """
     record = {**_read(source), **changes}
-    known = [field.name for field in fields(Specification)]
-    for key in record:
-        if key not in known:
-            near = get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the keys are {', '.join(known)}"
-            raise InputError(f"unknown key {key!r} in the specification: {hint}")
-    record = {key: _number(value) for key, value in record.items()}
     if isinstance(record.get("temperatures"), Mapping):
         record["temperatures"] = _spaced(record["temperatures"])
     if not isinstance(record.get("name"), str):
@@ -161,29 +159,12 @@ def specification(source: str | Path | Mapping[str, Any], **changes: Any) -> Spe
 def _read(source: str | Path | Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(source, Mapping):
         return source
-    import yaml
-
     path = NAMED / f"{source}.yaml" if str(source) in named() else Path(source)
     if not path.is_file():
         raise InputError(
             f"no specification {str(source)!r}: give a YAML file or one of {', '.join(named())}"
         )
-    try:
-        record = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(source)!r} is not YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(record, Mapping):
-        raise InputError(f"{str(source)!r} is not a specification: it has no keys")
-    return record
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 takes 1e-3 for a word: read such words, alone or in a list, as the numbers meant."""
-    if isinstance(value, list | tuple):
-        return [_number(item) for item in value]
-    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+[eE][-+]?\d+", value):
-        return float(value)
-    return value
+    return read_record(path, "specification")
 
 
 def _spaced(rule: Mapping[str, Any]) -> tuple[float, ...]:
@@ -199,54 +180,3 @@ def _spaced(rule: Mapping[str, Any]) -> tuple[float, ...]:
         raise InputError(f"temperatures {dict(rule)} need from > 0, to > 0 and count > 1")
     step = math.log(high / low) / (count - 1)
     return tuple(low * math.exp(step * i) for i in range(count))
-
-
-def _check_choices(spec: Specification) -> None:
-    choices = {"teacher": TEACHERS, "loss": LOSSES, "head": HEADS, "block": BLOCKS}
-    for name, allowed in choices.items():
-        if getattr(spec, name) not in allowed:
-            raise InputError(f"{name} {getattr(spec, name)!r} must be one of {', '.join(allowed)}")
-
-
-def _check_numbers(spec: Specification) -> None:
-    counts = ("teacher_depth", "teachers", "seeds", "width", "expansion", "vocabulary")
-    for name in (*counts, "batch", "steps", "test_batches", "times", "depths"):
-        values = spec.depths if name == "depths" else (getattr(spec, name),)
-        if not values or any(type(v) is not int or v < 1 for v in values):
-            raise InputError(f"{name} {getattr(spec, name)!r} must be 1 or more, whole")
-    _within("rho", spec.rho, 0, 1)
-    _within("temperatures", spec.temperatures, 1e-6, math.inf)
-    for name in LISTS:
-        if len(set(getattr(spec, name))) < len(getattr(spec, name)):
-            raise InputError(f"{name} {list(getattr(spec, name))} must differ from one another")
-    _within("lr", (spec.lr,), 1e-12, math.inf)
-    if spec.lr_depth is not None:
-        _within("lr_depth", (spec.lr_depth,), 1e-12, math.inf)
-    _within("decay_from", (spec.decay_from,), 0, 1)
-    _within("decay_to", (spec.decay_to,), 0, 1)
-    if type(spec.seed) is not int or spec.seed < 0:
-        raise InputError(f"seed {spec.seed!r} must be a whole number, 0 or more")
-
-
-def _within(name: str, values: tuple[float, ...], low: float, high: float) -> None:
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    if (
-        not values
-        or len(numbers) < len(values)
-        or any(not low <= v <= high or math.isinf(v) for v in numbers)
-    ):
-        given = values[0] if len(values) == 1 else list(values)
-        bounds = f"{low:g} or more" if math.isinf(high) else f"between {low:g} and {high:g}"
-        raise InputError(f"{name} {given!r} must be {bounds}")
-
-
-def _check_together(spec: Specification) -> None:
-    if (spec.loss == "mse") != (spec.head == "none"):
-        raise InputError(f"head {spec.head!r} does not fit loss {spec.loss!r}: mse goes with none")
-    if spec.loss == "mse" and len(spec.temperatures) > 1:
-        raise InputError("temperatures have no meaning with loss 'mse': leave them out")
-    if spec.teacher == "parity" and (spec.loss != "mse" or spec.width % spec.teacher_depth):
-        raise InputError(
-            f"a parity teacher needs loss 'mse' and a teacher_depth that divides the width "
-            f"{spec.width}, got {spec.loss!r} and {spec.teacher_depth}"
-        )

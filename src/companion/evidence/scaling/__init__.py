@@ -1,0 +1,80 @@
+"""What the scaling fits say: claims, and sentences that a page cites; one module a chapter.
+
+`fit` (the exponent, the optimum, others' numbers), `identifiability` (cuts, laws, coverage),
+`second_table` (Gemstones), `planner`, `effective` (through training). A function whose name ends
+in `sentence` composes one; the others give a `Claim`, which holds for the table it is about only.
+"""
+
+from companion.evidence.scaling.effective import inverse_throughout
+from companion.evidence.scaling.fit import (
+    ABOUT_ONE,
+    convergence_sentence,
+    design_sentence,
+    held_out_sentence,
+    intervals_sentence,
+    inverse_depth,
+    on_table,
+    published_optimum,
+    reproduction_sentence,
+    rows_sentence,
+    scatter_sentence,
+    stored_sentence,
+    warnings_sentence,
+)
+from companion.evidence.scaling.identifiability import (
+    additivity,
+    coverage_sentence,
+    coverage_study,
+    cuts_sentence,
+    inflation_sentence,
+    laws_sentence,
+    preference_sentence,
+    robust_depth,
+)
+from companion.evidence.scaling.planner import (
+    inefficient_depth,
+    plan_row,
+    shape_sentence,
+    warnings_of,
+)
+from companion.evidence.scaling.second_table import (
+    clusters_sentence,
+    second_table,
+    subsets_sentence,
+    usual_shapes,
+    usual_shapes_sentence,
+)
+
+__all__ = [
+    "ABOUT_ONE",
+    "additivity",
+    "clusters_sentence",
+    "convergence_sentence",
+    "coverage_sentence",
+    "coverage_study",
+    "cuts_sentence",
+    "design_sentence",
+    "held_out_sentence",
+    "inefficient_depth",
+    "inflation_sentence",
+    "intervals_sentence",
+    "inverse_depth",
+    "inverse_throughout",
+    "laws_sentence",
+    "on_table",
+    "plan_row",
+    "preference_sentence",
+    "published_optimum",
+    "reproduction_sentence",
+    "robust_depth",
+    "rows_sentence",
+    "scatter_sentence",
+    "second_table",
+    "shape_sentence",
+    "stored_sentence",
+    "subsets_sentence",
+    "usual_shapes",
+    "usual_shapes_sentence",
+    "warnings_of",
+    "warnings_sentence",
+]

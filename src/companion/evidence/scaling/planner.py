@@ -1,0 +1,60 @@
+"""What a plan says, and what it cannot."""
+
+from __future__ import annotations
+
+import math
+
+from companion.evidence.claims import Claim
+from companion.evidence.scaling.fit import scope
+from companion.scaling.fitting.result import FitSummary
+from companion.scaling.planning import Plan
+
+_FORMATS = {"m": ".0f", "ell": ".0f", "D": ".3g"}
+
+
+def inefficient_depth(fit: FitSummary, plan: Plan) -> Claim:
+    """The paper's conclusion that depth is used inefficiently, which a plan cannot test.
+
+    At an optimum the last operation buys as much whether it is spent on depth, width or data, so
+    that every law finds depth as efficient as the rest there. The reason carries what twice the
+    depth buys.
+    """
+    above = plan.loss.estimate - fit.params.get(fit.law.constant, 0.0)
+    reason = (
+        f"at the best shape for {plan.flops:.2g} operations, {plan.m:g} x {plan.ell:g}, "
+        f"twice the depth with data kept changes the loss by {plan.deeper:.4f} nats per token, of "
+        f"{above:.3f} above the floor; but at a best shape the last operation buys as much in "
+        "depth as in width or data, whatever the law, so nothing here can call depth inefficient"
+    )
+    return Claim(
+        "depth-inefficient",
+        "Depth lowers the loss robustly but inefficiently.",
+        "paper, conclusion",
+        scope(fit),
+        untestable=reason,
+    )
+
+
+def plan_row(plan: Plan) -> dict[str, str]:
+    """A plan as a row of a table: estimates with their intervals."""
+    spans = {name: f"{interval:{_FORMATS[name]}}" for name, interval in plan.choice.items()}
+    return {**spans, "N": f"{plan.N:.3g}", "loss": f"{plan.loss:.4f}"}
+
+
+def shape_sentence(plan: Plan) -> str:
+    """Whether a plan's loss or its depth is the better known."""
+    depth, loss = plan.choice["ell"], plan.loss
+    factors = {name: i.high / i.low for name, i in (("depth", depth), ("loss", loss))}
+    wider = max(factors, key=lambda name: factors[name])
+    better = "loss" if wider == "depth" else "depth"
+    if math.isclose(factors["depth"], factors["loss"]):
+        return "Best depth and best loss are equally well known."
+    return (
+        f"The best {better} is better known than the best {wider}: the ends of its interval differ "
+        f"by a factor of {factors[better]:.3g}, those of the {wider} by {factors[wider]:.3g}."
+    )
+
+
+def warnings_of(plan: Plan) -> str:
+    """The warnings of a plan, or "none"."""
+    return "; ".join(plan.warnings) or "none"

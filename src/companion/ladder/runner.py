@@ -1,0 +1,157 @@
+"""Train a whole grid into a folder, run after run or some at the same time, and collect the losses.
+
+The folder holds `grid.json`, `tokenizer.json`, `table.csv`, `provenance.json`, and for each run
+`<run>/trunk.safetensors`, `<run>/D<tokens>.safetensors` (checkpoints), their `.jsonl` logs,
+`<run>/D<tokens>.json` (the row of the table) and `<run>/D<tokens>/` (the model, Hub layout).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from companion.errors import InputError
+from companion.files import atomic, write_json
+from companion.ladder import text
+from companion.ladder.grid import Grid, Run, to_record
+from companion.ladder.run import Progress, TrainingRun
+from companion.provenance import provenance
+from companion.runs import claimed
+from companion.runtime import Runtime
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Rows = list[dict[str, Any]]
+"""Of the table: one for each D and each kept step of a run."""
+
+
+def train(
+    grid: Grid,
+    out: str | Path,
+    runtime: Runtime,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    compiled: bool = False,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Train every run of `grid` into folder `out`.
+
+    Parameters
+    ----------
+    grid : Grid
+    out : path
+        A new or empty folder, or one of the same grid together with `resume` or `overwrite`.
+    runtime : Runtime
+        Device; with dtype bfloat16 the masters stay float32.
+    resume, overwrite : bool
+        Continue what an interrupted call left, or remove it.
+    compiled : bool
+        Use `torch.compile` (needs a C++ compiler; pays for runs of more than some minutes).
+    jobs : int
+        Runs trained at the same time, each in a process with its share of the CPU threads.
+    progress : callable, optional
+        See `Progress`.
+
+    Returns
+    -------
+    DataFrame
+        One row per (m, ell, D, seed, learning rate): loss in nats/token on the held-out text, its
+        standard error clustered by document, N parameters, flops; `status` is "ok" or says why a
+        run has no loss.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else, the corpus is too small, or the disk is too full.
+    """
+    if jobs < 1:
+        raise InputError(f"{jobs} jobs cannot train anything: use 1 or more")
+    record = to_record(grid)
+    with claimed(out, record, resume=resume, overwrite=overwrite, record="grid.json") as folder:
+        _check_disk(grid, folder)
+        texts = text.load_texts(folder, grid)
+        corpora = {"train": texts.train_manifest, "held_out": texts.held_out_manifest}
+        baselines = text.ngram_losses(texts.train, texts.held_out, grid.vocabulary)
+        stamp = provenance(runtime, record, jobs=jobs, corpus=corpora, baselines=baselines)
+        write_json(folder / "provenance.json", stamp)
+        runs = [TrainingRun(grid, run, folder / run.name, runtime, compiled) for run in grid.runs()]
+        progress = progress or (lambda *_: None)
+        in_turn = (run.train(texts, progress) for run in runs)
+        rows: Rows = []
+        for part in _in_parallel(runs, jobs, progress) if jobs > 1 else in_turn:
+            rows += part
+            table = _write_table(rows, folder)
+    return table
+
+
+def _check_disk(grid: Grid, out: Path) -> None:
+    """Refuse to start what cannot be stored."""
+    there = sum(file.stat().st_size for file in out.rglob("*.safetensors"))
+    need = sum(_bytes(grid, run) for run in grid.runs()) - there
+    free = shutil.disk_usage(out).free
+    if free < need:
+        raise InputError(f"the grid needs {need / 1e9:.1f} GB on disk, {free / 1e9:.1f} are free")
+
+
+def _bytes(grid: Grid, run: Run) -> int:
+    """Upper bound of what one run stores: checkpoints of three floats, models of two bytes.
+
+    Checkpoints are the trunk, a branch for each D, and the one that is being replaced.
+    """
+    entries = 2 * grid.vocabulary * run.m + run.ell * 13 * run.m**2 + 10_000
+    kept = len(grid.tokens)
+    return entries * (12 * (kept + 2) + 2 * (kept + len(grid.checkpoints)))
+
+
+def _in_parallel(runs: list[TrainingRun], jobs: int, progress: Progress) -> Iterator[Rows]:
+    """Rows of each run in their order, from `jobs` processes that report through a queue."""
+    context = multiprocessing.get_context("spawn")
+    reports = context.Queue()
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    with ProcessPoolExecutor(jobs, context, _start_process, (reports, threads)) as pool:
+        futures = [pool.submit(_train_in_process, run) for run in runs]
+        for future in futures:
+            while not future.done():
+                _forward(reports, progress)
+            yield future.result()
+
+
+def _forward(reports: Any, progress: Progress) -> None:
+    try:
+        progress(*reports.get(timeout=0.5))
+    except queue.Empty:
+        return
+
+
+_reports: Any = None
+
+
+def _start_process(reports: Any, threads: int) -> None:
+    import torch
+
+    global _reports
+    _reports = reports
+    torch.set_num_threads(threads)
+
+
+def _train_in_process(run: TrainingRun) -> Rows:
+    texts = text.load_texts(run.folder.parent, run.grid)
+    return run.train(texts, lambda *report: _reports.put(report))
+
+
+def _write_table(rows: Rows, out: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame(rows)
+    with atomic(out / "table.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    return table

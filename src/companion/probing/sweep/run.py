@@ -1,0 +1,191 @@
+"""`probe`: certify, measure, keep checkpoints, and label the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from companion.errors import InputError
+from companion.models import Model, as_model, find_parts
+from companion.probing import dataset as files
+from companion.probing.lens.certificate import certify
+from companion.probing.lens.readout import reduce_logits
+from companion.probing.quantities import GEOMETRY, PARTS
+from companion.probing.settings import Settings
+from companion.probing.sweep.batch import path_values
+from companion.probing.sweep.checkpoint import Checkpoint, identity
+from companion.probing.sweep.loop import Sweep
+from companion.probing.sweep.memory import blocks_at_once
+from companion.probing.sweep.noise import measure_noise
+from companion.probing.sweep.state import CLUSTERS, Batch, State
+from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
+from companion.provenance import provenance
+from companion.runs import Progress, silent
+from companion.runtime import Runtime
+from companion.statistics.streaming import cluster_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def probe(
+    model: Model | str | PreTrainedModel,
+    tokens: Any,
+    *,
+    runtime: Runtime | None = None,
+    block_length: int | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    shard: str = "0/1",
+    compile: bool = False,
+    out: str | Path | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+    **settings: Any,
+) -> xr.Dataset:
+    """All per-layer statistics of a model on a text, in one pass and in constant memory.
+
+    Parameters
+    ----------
+    model : Model, str, or transformers.PreTrainedModel
+        A loaded model, the name of one, or a transformers model that is in memory already.
+    tokens : integer tensor (block, position), corpus, or name of a corpus
+        Each row of a tensor counts as a document of its own.
+    runtime : Runtime, optional
+        For loading by name; `Runtime.choose()` without it.
+    block_length, limit : int, optional
+        Tokens in a block and tokens in all, for a corpus given by name.
+    batch_size : int, optional
+        Blocks at once; by default what fits into memory. Halved when memory runs out.
+    shard : str
+        "I/N" with 0 <= I < N: only each N-th block, starting with the I-th. Every shard reads and
+        tokenises the whole text; for many of them, tokenise once and give the tensor.
+    compile : bool
+        Fuse the reduction of logits with torch.compile.
+    out : path, optional
+        Where to write the result; a checkpoint lies beside it meanwhile.
+    resume : bool
+        Go on from the checkpoint of a run with the same parameters; a result that is complete is
+        returned as it is, with a warning that says so.
+    progress : companion.runs.Progress
+        Called with (tokens done, tokens in all or None).
+    **settings
+        lens : "last_block" (default), "logit", "both" or "none".
+        lens_fraction : share of the tokens whose lens is read, drawn at random in each block;
+            "auto" reads as many as cost about as much as the forward pass, see `lens_share`.
+        sink_ratio : tokens whose norm exceeds that many medians count as attention sinks.
+        paper_compat : the published choices (last state normed, bfloat16 cosines, sinks pooled).
+        noise_batches : batches repeated in float32 where the model runs in less.
+        until_sem : {quantity: standard error} at which to stop.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variables (group, layer, statistic), see the chapter on notation; it carries the state of
+        its accumulators, so that `merge` is exact.
+
+    Raises
+    ------
+    InputError
+        Where model, corpus or parameters do not fit together.
+    """
+    asked = Settings(**settings)
+    loaded = as_model(model, runtime)
+    source, part = open_source(tokens, loaded, block_length, limit), Shard.parse(shard)
+    definite = asked.resolved(loaded, source.facts["length"])
+    kept = Checkpoint(out, identity(loaded, source, definite), part)
+    if resume and (done := kept.finished()) is not None:
+        return done
+    sweep = begin(loaded, source, definite, part, batch_size, compile)
+    certificate = certify(loaded, loaded.runtime.seed, sweep.parts)
+    sweep.feed_forward = certificate["by_token"]
+    with torch.no_grad():
+        if not (resume and kept.take_up(sweep)):
+            sweep.state = measure_noise(sweep, asked.noise_batches)
+        sweep.run(progress, kept.write)
+    about = {"certificate": json.dumps(certificate), **kept.about}
+    result = files.to_dataset(sweep.state, _attributes(sweep, asked) | about)
+    kept.finish(result)
+    return result
+
+
+def begin(
+    model: Model,
+    source: TokenBlocks,
+    settings: Settings,
+    shard: Shard,
+    at_once: int | None,
+    fuse: bool,
+) -> Sweep:
+    """A sweep that has read nothing yet, of settings that are `resolved`."""
+    if at_once is not None and at_once < 1:
+        raise InputError(f"batch size {at_once} is out of range: use at least 1 block")
+    parts = find_parts(model)
+    device = "cpu" if model.device.type == "mps" else str(model.device)
+    state = State.empty(settings.quantities + (PARTS if parts else ()), model.ell, device)
+    rows = len(state.distribution.bins)
+    at_once = at_once or blocks_at_once(model, settings, rows, source.facts["length"])
+    reduce = torch.compile(reduce_logits, dynamic=True) if fuse else reduce_logits
+    return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
+
+
+def _attributes(sweep: Sweep, asked: Settings) -> dict[str, Any]:
+    """What was measured on what, for the dataset."""
+    model, settings = sweep.model, sweep.settings
+    manifest = sweep.source.manifest()
+    placement = getattr(model.net, "hf_device_map", {"": model.device})
+    stamp = provenance(model.runtime, asdict(asked) | {"shard": str(sweep.shard)})
+    return {
+        "model": model.name,
+        "m": model.m,
+        "V": model.V,
+        "family": model.family,
+        "corpus": json.dumps(manifest),
+        "corpus_name": manifest["corpus"],
+        "tokens": sweep.tokens,
+        "blocks": sweep.blocks,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "device": model.runtime.device_name,
+        "device_map": json.dumps({part: str(where) for part, where in placement.items()}),
+        "lens": settings.lens,
+        "lens_fraction": settings.share,
+        "provenance": json.dumps([stamp]),
+    }
+
+
+def summarise(
+    batches: Iterable[tuple[torch.Tensor, Any]], *, attrs: Mapping[str, Any] | None = None
+) -> xr.Dataset:
+    """The geometry of paths that do not come from a language model, by the same accumulators.
+
+    Parameters
+    ----------
+    batches : iterable of (h, documents)
+        h : Tensor, shape (ell + 1, token, m); documents : int, shape (token,). All tokens count
+        as group "rest".
+    attrs : mapping, optional
+        Goes into the dataset.
+
+    Returns
+    -------
+    xarray.Dataset
+        As of `probe`, without what needs a language model.
+    """
+    state, tokens = None, 0
+    for h, documents in batches:
+        cluster = torch.from_numpy(cluster_of(np.asarray(documents), CLUSTERS)).to(h.device)
+        group = torch.zeros_like(cluster)
+        state = state or State.empty(GEOMETRY, len(h) - 1, str(h.device))
+        values, correlation = path_values(h, group, cluster)
+        state = state.add(Batch(values, correlation, group, cluster))
+        tokens += h.shape[1]
+    if state is None:
+        raise InputError("there are no states to summarise: give at least one batch")
+    return files.to_dataset(state, {"tokens": tokens, **(attrs or {})})

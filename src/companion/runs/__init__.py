@@ -1,0 +1,24 @@
+"""Whatever takes long: claim an output, keep what is done, go on from it, say how far it is.
+
+Floor 0. `Output` is one run's result file with its folder of unfinished work beside it; `claimed`
+is such a folder alone, `Journal` a file of finished steps in it; `progress` has the one shape of
+progress callbacks and the time that is left; `identity` says whether two runs are the same.
+"""
+
+from companion.runs.identity import content_hash, difference
+from companion.runs.journal import Journal
+from companion.runs.output import Output, claimed, locked
+from companion.runs.progress import Every, Pace, Progress, silent
+
+__all__ = [
+    "Every",
+    "Journal",
+    "Output",
+    "Pace",
+    "Progress",
+    "claimed",
+    "content_hash",
+    "difference",
+    "locked",
+    "silent",
+]

@@ -1,0 +1,192 @@
+r"""The best (m, ell, D) that a fitted law promises within a budget, and how sure it is.
+
+Model size is :math:`N = 12 m^2 \ell` (embeddings left out), training takes :math:`6 N D` operations
+(Kaplan et al. 2020, section 2.1), and writing one token takes
+:math:`\ell\,(t_0 + 24 m^2 / b)` seconds: a fixed time per block, and its weights in 16 bits read
+at bandwidth b. The search runs over a fixed grid, for the optimum and for each bootstrap refit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from companion.errors import InputError
+from companion.scaling.fitting.result import FitResult
+from companion.scaling.uncertainty.resampling import Draws
+from companion.statistics.intervals import Interval, percentile
+
+WIDTHS = np.unique(np.round(np.geomspace(128, 16384, 85) / 32) * 32)
+DEPTHS = np.unique(np.round(np.geomspace(2, 256, 60)))
+PER_BLOCK = 10e-6  # seconds
+BANDWIDTH = 2e12  # bytes a second
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent: `flops` of training, `parameters` and `latency` (seconds a token) at most.
+
+    Without `flops`, `tokens` says how much data there is; with both, D is what the operations
+    allow, at most `tokens`.
+    """
+
+    flops: float = math.inf
+    tokens: float = math.inf
+    parameters: float = math.inf
+    latency: float = math.inf
+    per_block: float = PER_BLOCK
+    bandwidth: float = BANDWIDTH
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise InputError(f"budget: {name}={value} must be positive")
+        if math.isinf(self.flops) and math.isinf(self.tokens):
+            raise InputError("budget: give flops or tokens, else more data is always better")
+        if math.isinf(self.flops) and math.isinf(self.parameters) and math.isinf(self.latency):
+            raise InputError("budget: give flops, parameters or latency, else larger is better")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The best shape within a budget; intervals are 95 % bootstrap percentiles.
+
+    `loss` is at the best shape; `choice` says where the refits' own best shapes lie; `deeper` is
+    what doubling the depth changes with width and data kept, `deeper_same_flops` with the
+    operations kept (so with half the data); negative is a gain. `warnings` name extrapolation.
+    """
+
+    m: float
+    ell: float
+    D: float
+    loss: Interval
+    choice: dict[str, Interval]
+    deeper: Interval
+    deeper_same_flops: Interval
+    warnings: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=lambda: Budget(flops=1e21))
+
+    @property
+    def N(self) -> float:
+        """Parameters without embeddings, 12 m² ell."""
+        return 12 * self.m**2 * self.ell
+
+    @property
+    def flops(self) -> float:
+        """Operations of training, 6 N D."""
+        return 6 * self.N * self.D
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        spans = {"loss": self.loss, **self.choice, "deeper": self.deeper}
+        spans["deeper_same_flops"] = self.deeper_same_flops
+        names = ("m", "ell", "D", "N", "flops")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "loss": self.loss.estimate,
+            "deeper": self.deeper.estimate,
+            "deeper_same_flops": self.deeper_same_flops.estimate,
+            "ci95": {name: [span.low, span.high] for name, span in spans.items()},
+            "warnings": list(self.warnings),
+        }
+
+
+def plan(result: FitResult, draws: Draws, budget: Budget) -> Plan:
+    """The shape and data of the lowest predicted loss within a budget.
+
+    Parameters
+    ----------
+    result : FitResult
+        A fitted law in m, ell, D (and N, taken as 12 m² ell).
+    draws : Draws
+        Its bootstrap; refits that did not converge are left out and counted in the warnings.
+    budget : Budget
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If nothing on the grid fits the budget.
+    """
+    grid = candidates(budget)
+    loss = result.predict(grid)
+    best = int(np.argmin(loss))
+    at = {name: float(values[best]) for name, values in grid.items()}
+    refits = _refits(draws)
+    every = {k: v[:, None] for k, v in refits.items()}
+    picks = np.concatenate([np.argmin(part, axis=1) for part in _chunks(result, every, grid)])
+    choice = {
+        name: percentile(grid[name][picks], at[name], method="bootstrap")
+        for name in ("m", "ell", "D")
+    }
+    deeper = at | {"ell": 2 * at["ell"], "N": 2 * at["N"]}
+    return Plan(
+        at["m"],
+        at["ell"],
+        at["D"],
+        _spread(result, refits, at),
+        choice,
+        _spread(result, refits, deeper, at),
+        _spread(result, refits, deeper | {"D": at["D"] / 2}, at),
+        _warnings(result, at, draws),
+        budget,
+    )
+
+
+def candidates(budget: Budget) -> dict[str, np.ndarray]:
+    """Shapes on the grid that fit the budget, each with all the data it can afford."""
+    m, ell = (a.ravel() for a in np.meshgrid(WIDTHS, DEPTHS, indexing="ij"))
+    N = 12 * m**2 * ell
+    seconds = ell * (budget.per_block + 24 * m**2 / budget.bandwidth)
+    D = np.minimum(budget.flops / (6 * N), budget.tokens)
+    fits = (budget.parameters >= N) & (seconds <= budget.latency) & (D >= 1)
+    if not fits.any():
+        raise InputError(
+            f"no shape from {WIDTHS[0]:g} x {DEPTHS[0]:g} to {WIDTHS[-1]:g} x {DEPTHS[-1]:g} fits "
+            f"the budget: {budget.parameters:g} parameters, {budget.latency:g} s a token, "
+            f"{budget.flops:g} operations"
+        )
+    return {"m": m[fits], "ell": ell[fits], "D": D[fits], "N": N[fits]}
+
+
+def _refits(draws: Draws) -> dict[str, np.ndarray]:
+    return {name: values[draws.converged] for name, values in draws.params.items()}
+
+
+def _chunks(result: FitResult, refits, grid, size: int = 50):
+    """Predicted losses of `size` refits at a time on the whole grid."""
+    for start in range(0, len(next(iter(refits.values()))), size):
+        yield result.law.predict({k: v[start : start + size] for k, v in refits.items()}, grid)
+
+
+def _spread(result: FitResult, refits, at, base=None) -> Interval:
+    """Loss at one point, or its change from `base`, with the refits' percentiles."""
+    change = [
+        result.law.predict(params, at) - (result.law.predict(params, base) if base else 0.0)
+        for params in (result.params, refits)
+    ]
+    return percentile(change[1], float(change[0]), method="bootstrap")
+
+
+def _warnings(result: FitResult, at, draws: Draws) -> tuple[str, ...]:
+    table, found = result.table, [] if result.converged else ["the fit did not converge"]
+    for name, value in {**at, "m/ell": at["m"] / at["ell"]}.items():
+        seen = table["m"] / table["ell"] if name == "m/ell" else table.get(name)
+        if seen is not None and not np.min(seen) <= value <= np.max(seen):
+            found.append(
+                f"{name} = {value:.3g} is outside the rows of the fit "
+                f"({np.min(seen):.3g} to {np.max(seen):.3g}): extrapolation"
+            )
+    for name, grid in (("m", WIDTHS), ("ell", DEPTHS)):
+        if at[name] in (grid[0], grid[-1]):
+            found.append(f"{name} = {at[name]:g} is at the end of the search grid")
+    failed = int((~draws.converged).sum())
+    return (
+        (*found, f"{failed} refits did not converge and are left out") if failed else tuple(found)
+    )
