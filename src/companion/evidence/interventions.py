@@ -164,10 +164,3 @@ def pretrained_sentence(pretrained: Pretrained) -> str:
         for name, dataset in pretrained.stored.items()
     ]
     return f"{said} Stored runs: {' and '.join(runs) or 'none'}."
-
-
-def pretrained_table(pretrained: Pretrained, generator: np.random.Generator) -> pd.DataFrame:
-    """`table` of the stored runs of pretrained models and of the live one."""
-    stored = {f"{name}, stored": dataset for name, dataset in pretrained.stored.items()}
-    live = {f"{name}, live": dataset for name, dataset in pretrained.live.items()}
-    return table(stored | live, generator, ("swap", "average"))
