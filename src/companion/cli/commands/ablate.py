@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,10 +56,11 @@ def ablate(
     as_json: Json = False,
 ) -> None:
     """Skip, swap or average each block in turn, and read how much the loss rises."""
-    _check_out(out, estimate, overwrite)
+    if out is None and not estimate:
+        raise InputError("give --out FILE.nc, or --estimate to hear first what it costs")
     from companion import interventions
-    from companion.files import write_netcdf
     from companion.models import load_model
+    from companion.runs import Output
 
     listed = [kind.strip() for kind in kinds.split(",")]
     text = interventions.Text(corpus, tokens, block_length, every)
@@ -67,20 +68,12 @@ def ablate(
     if estimate:
         _print_estimate(loaded, text, listed, read_fraction, as_json)
         return
+    settings = asdict(text) | {"model": model, "kinds": listed, "read_fraction": read_fraction}
     options = {"read_fraction": read_fraction, "batch_size": batch_size}
-    with shown("runs") as progress:
-        result = interventions.ablate_text(loaded, text, listed, progress=progress, **options)
-    write_netcdf(result, str(out))
+    with Output(out, settings, overwrite=overwrite) as output, shown("tokens in a block") as tell:
+        result = interventions.ablate_text(loaded, text, listed, progress=tell, **options)
+        output.finish(result)
     _print(result, str(out), as_json)
-
-
-def _check_out(out: Path | None, estimate: bool, overwrite: bool) -> None:
-    if estimate:
-        return
-    if out is None:
-        raise InputError("give --out FILE.nc, or --estimate to hear first what it costs")
-    if out.exists() and not overwrite:
-        raise InputError(f"--out {str(out)!r} is there already: name another, or say --overwrite")
 
 
 def _print_estimate(
@@ -94,7 +87,7 @@ def _print_estimate(
         typer.echo(json.dumps({"seconds": seconds, "rows": rows, "length": text.length}, indent=1))
         return
     took = in_words(seconds).removesuffix(" left")
-    typer.echo(f"{took} here, for {rows} blocks of {text.length} tokens")
+    typer.echo(f"{rows} blocks of {text.length} tokens: {took} on this machine")
 
 
 def _figures(result: xr.Dataset, out: str) -> dict[str, Any]:
