@@ -16,6 +16,7 @@ from companion.interventions.indirect_effect import (
     by_relation,
     exchange,
     over_facts,
+    relations,
 )
 from companion.statistics.intervals import Interval
 
@@ -37,6 +38,18 @@ FEWEST_KNOWN = 10
 """With fewer known facts than this an average over facts is not judged."""
 
 _AGREES = 0.05
+
+
+def words(dataset: xr.Dataset) -> dict[str, str]:
+    """All sentences about a trace, by the names that the chapter's prose cites."""
+    return {
+        "known": known_sentence(dataset),
+        "relations": relations_sentence(dataset),
+        "roles": roles_sentence(dataset),
+        "exchange": exchange_sentence(dataset),
+        "needle": needle_sentence(dataset),
+        "origin": origin_sentence(dataset),
+    }
 
 
 def facts_table(dataset: xr.Dataset) -> pd.DataFrame:
@@ -73,10 +86,8 @@ def known_sentence(dataset: xr.Dataset) -> str:
 
 def relations_sentence(dataset: xr.Dataset) -> str:
     """Of which relations most and fewest facts are known, in words."""
-    groups = {
-        name: dataset.known.values[dataset.relation.values == name]
-        for name in dict.fromkeys(dataset.relation.values)
-    }
+    named = relations(dataset)
+    groups = {name: dataset.known.values[named == name] for name in dict.fromkeys(named)}
     ranked = sorted(groups, key=lambda name: groups[name].mean())
     if len(ranked) < 2:
         return "All facts are of one relation."
