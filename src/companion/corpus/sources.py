@@ -54,27 +54,6 @@ class Source:
         return iter(self.read())
 
 
-def open_source(name: str) -> Source:
-    """The documents of corpus `name`, see `blocks`."""
-    if name in ("python-source", "python-source:held-out"):
-        return python_source(name, HELD_OUT_PACKAGES)
-    if name == "python-source:train":
-        return python_source(name, TRAIN_PACKAGES)
-    if name == "english":
-        from companion.corpus.english import english_source
-
-        return english_source(name)
-    if name.startswith("hub:"):
-        return hub_source(name)
-    path = Path(name).expanduser()
-    if name and path.exists():
-        return path_source(name, path)
-    raise InputError(
-        f"corpus {name!r} is neither python-source, english, hub:NAME, nor a file or "
-        "folder that exists"
-    )
-
-
 def python_source(name: str, packages: Iterable[str]) -> Source:
     """The Python files of installed packages, in an order fixed by the hash of their paths.
 
