@@ -112,3 +112,34 @@ def gemstones(data_folder):
     from companion import tables
 
     return tables.load_table("gemstones")
+
+
+@pytest.fixture
+def planted_trace():
+    """Make a trace of facts of three tokens, whose answer changes place at layer 2 of 4."""
+
+    def made(known=(True, True), prompts=("a b c", "d e f"), relations=None):
+        n = len(prompts)
+        grid = np.full((n, 2, 5, 3), 0.1)
+        grid[:, :, :2, 1] = 0.9
+        grid[:, :, 2:, 2] = 0.9
+        grid[:, :, 2, 1] = 0.4
+        role = np.array([["before", "end of subject", "last"]] * n, object)
+        return xr.Dataset(
+            {
+                "probability": (("prompt", "noise", "layer", "token"), grid),
+                "role": (("prompt", "token"), role),
+                "token_text": (("prompt", "token"), role),
+                "probability_clean": ("prompt", np.full(n, 0.9)),
+                "probability_corrupted": (("prompt", "noise"), np.full((n, 2), 0.1)),
+                "known": ("prompt", np.array(known)),
+                "reason": ("prompt", np.where(known, "", "because").astype(object)),
+                "rank": ("prompt", np.ones(n, int)),
+                "target": ("prompt", np.array([" x"] * n, object)),
+                "relation": ("prompt", np.array(relations or [""] * n, object)),
+            },
+            coords={"prompt": list(prompts), "layer": range(5)},
+            attrs={"model": "EleutherAI/pythia-70m", "ell": 4},
+        )
+
+    return made

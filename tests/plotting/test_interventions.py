@@ -95,6 +95,16 @@ def test_trace_figures_mark_subject_and_what_is_not_known(traced):
 def test_roles_without_a_known_fact_say_so(traced):
     assert not traced.known.any()
     assert figures.by_role(traced).texts[0].get_text() == "no fact is known"
+    plt.figure()
+    assert figures.handovers(traced).texts[0].get_text() == "no fact is known"
+
+
+def test_handovers_have_a_row_for_each_relation(planted_trace):
+    dataset = planted_trace((True, True, True), tuple("abc"), ["x", "x", "y"])
+    ax = figures.handovers(dataset)
+    rows = {tick.get_text() for tick in ax.get_yticklabels()}
+    assert rows == {"x (2 of 2 known)", "y (1 of 1 known)"}
+    assert ax.get_xlim() == (0, 1)
 
 
 def test_roles_of_known_facts_are_lines(traced):

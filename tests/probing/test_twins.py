@@ -6,7 +6,7 @@ import pytest
 
 from companion.errors import InputError
 from companion.probing import save
-from companion.probing.twins import probe_twins, stored_twins
+from companion.probing.beside.twins import probe_twins, stored_twins
 from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=1)

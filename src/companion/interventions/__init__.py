@@ -3,7 +3,7 @@
 Floor 2. Works on any decoder-only transformers model that `companion.models` can load.
 `blocks` disturbs a block, `losses` and `ablation` measure what that costs, `costs` summarises it;
 `comparison` does so for several models, `controls` for stacks of known regime. `facts`, `encoding`
-and `tracing` trace facts, `recovery` summarises that.
+and `tracing` trace facts, one at a time in `restoring`; `indirect_effect` averages over them.
 """
 
 from companion.interventions.ablation import ablate, estimate_ablation

@@ -15,8 +15,15 @@ from matplotlib.ticker import MaxNLocator
 
 from companion.interventions import KINDS, ROLES
 from companion.interventions.costs import cost, profiles, ratio
-from companion.interventions.recovery import recovered
-from companion.interventions.recovery import strongest as strongest_facts
+from companion.interventions.indirect_effect import (
+    LAST,
+    SUBJECT,
+    average,
+    by_relation,
+    exchange,
+    over_facts,
+)
+from companion.interventions.indirect_effect import strongest as strongest_facts
 from companion.plotting import theme
 
 if TYPE_CHECKING:
@@ -69,7 +76,10 @@ def across(
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
     ax.set(xlabel="relative depth", ylabel=LOSS, title=kind, xlim=(0, 1))
-    ax.legend()
+    if datasets:
+        ax.legend()
+    else:
+        ax.text(0.5, 0.5, "no run", ha="center", transform=ax.transAxes, color=theme.INK)
     return ax
 
 
@@ -197,22 +207,61 @@ def _token(text: object) -> str:
 def by_role(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Share of the lost probability that a restored state brings back, by role of the token.
 
-    Mean over known facts; bands are 95 % intervals over facts (Student's t).
+    Against relative depth; mean over known facts, bands are 95 % intervals over relations.
     """
     ax = ax or plt.gca()
     if not dataset.known.any():
-        ax.text(0.5, 0.5, "no fact is known", ha="center", transform=ax.transAxes, color=theme.INK)
-        ax.set_axis_off()
-        return ax
-    found = recovered(dataset)
+        return _nothing_known(ax)
+    found = average(dataset)
+    depth = found.layer / dataset.attrs["ell"]
     for colour, role in zip(theme.FAMILY_PALETTE, ROLES[1:], strict=False):
         one = found.sel(role=role)
         if one.estimate.isnull().all():
             continue
-        ax.plot(one.layer, one.estimate, "o-", markersize=4, color=colour, label=role)
-        ax.fill_between(one.layer, one.low, one.high, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(depth, one.estimate, "o-", markersize=4, color=colour, label=role)
+        ax.fill_between(depth, one.low, one.high, color=colour, alpha=0.2, linewidth=0)
+        top = int(np.nanargmax(one.estimate.values))
+        place = float(depth[top]), float(one.estimate[top])
+        ax.annotate(role, place, (0, 6), textcoords="offset points", color=colour, ha="center")
     ax.axhline(0, color=theme.INK, linewidth=0.8)
-    ax.set(xlabel="restored layer of $h$", ylabel="share recovered")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend()
+    ax.set(xlabel=r"relative depth $l/\ell$ of the restored state", ylabel="share recovered")
+    ax.set_xlim(-0.05, 1.05)
+    return ax
+
+
+def handovers(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
+    """Where in depth the last token takes over from the subject, a row a relation.
+
+    Mean over the known facts of a relation with Student's t interval over them; the band is that
+    over all facts, with relations as independent.
+    """
+    ax = ax or plt.gca()
+    if not dataset.known.any():
+        return _nothing_known(ax)
+    parts = by_relation(dataset)
+    found = {name: over_facts(exchange(part).handover) for name, part in parts.items()}
+    order = sorted(found, key=lambda name: found[name].estimate)
+    for height, name in enumerate(order):
+        one = found[name]
+        reach = [[one.estimate - one.low], [one.high - one.estimate]]
+        bars = reach if np.isfinite(reach).all() else None
+        style = {"fmt": "o", "color": theme.FAMILY_PALETTE[0], "capsize": 3}
+        ax.errorbar(one.estimate, height, xerr=bars, **style)
+    everything = over_facts(exchange(dataset).handover)
+    ax.axvline(everything.estimate, color=theme.INK, linewidth=0.8)
+    if np.isfinite(everything.low):
+        ax.axvspan(everything.low, everything.high, color=theme.INK, alpha=0.15, linewidth=0)
+    ax.set_yticks(range(len(order)), [f"{n} ({_count(parts[n])})" for n in order], fontsize=9)
+    ax.set(xlabel=f"relative depth up to which “{SUBJECT}” brings back more than “{LAST}”")
+    ax.set_xlim(0, 1)
+    return ax
+
+
+def _count(part: xr.Dataset) -> str:
+    return f"{int(part.known.sum())} of {part.sizes['prompt']} known"
+
+
+def _nothing_known(ax: Axes) -> Axes:
+    ax.text(0.5, 0.5, "no fact is known", ha="center", transform=ax.transAxes, color=theme.INK)
+    ax.set_axis_off()
     return ax

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from companion.cli.group import Group
-from companion.cli.options import Device
+from companion.cli.options import Device, Overwrite, Resume
 from companion.cli.progress import shown
 from companion.runs import Progress
 
@@ -32,8 +32,8 @@ def _group() -> None:
 def train(
     grid: Annotated[Path, typer.Argument(help="YAML file of the grid.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, models and the table.")],
-    resume: Annotated[bool, typer.Option(help="Continue an interrupted training.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Remove what OUT holds, start anew.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
     jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
