@@ -3,9 +3,9 @@
     COMPANION_DATA=folder python benchmarks/fit.py [--quick] [--json]
 
 Baseline: the paper's Adam loop from its one start, written in NumPy
-(`companion.scaling.publications.adam`). Ours: a fit with certificate. `ratio` is Adam's time over ours; with --quick Adam runs a fifth of its
-50,000 steps, and its time (not its objective) is scaled up. Without the published table a planted
-one is used.
+(`companion.scaling.publications.adam`). Ours: a fit with certificate. `ratio` is Adam's time over
+ours; with --quick Adam runs a fifth of its 50,000 steps, and its time (not its objective) is scaled
+up. Without the published table a planted one is used.
 """
 
 from __future__ import annotations

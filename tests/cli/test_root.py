@@ -25,6 +25,9 @@ COMMANDS = [
     "trace",
     "dynamics",
     "ladder",
+    "ablate",
+    "models",
+    "fetch",
 ]
 
 

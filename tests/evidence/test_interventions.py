@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from companion.evidence import interventions as findings
+from companion.interventions import Pretrained
 
 
 @pytest.fixture
@@ -52,3 +53,15 @@ def test_the_table_and_the_sentence_speak_of_every_model(planted_ladder, generat
     assert list(table.index) == list(planted_ladder)
     assert {"swap / skip", "average / skip", "share"} <= set(table.columns)
     assert "In the middle of ell8" in findings.sentence("ell8", planted_ladder["ell8"], generator)
+
+
+def test_a_pretrained_model_is_spoken_of_whether_or_not_it_is_there(planted_ladder):
+    one = {"x": planted_ladder["ell4"]}
+    both = findings.pretrained_sentence(Pretrained("x", one, {"y": planted_ladder["ell8"]}))
+    assert both.startswith("x was disturbed in this run, its loss read at")
+    assert "Stored runs: y (" in both
+    absent = findings.pretrained_sentence(Pretrained("x", {}, {}, "model 'x' is not here"))
+    assert absent == "x could not be had here: model 'x' is not here. Stored runs: none."
+    assert "No pretrained model was asked for." in findings.pretrained_sentence(
+        Pretrained("", {}, {})
+    )

@@ -10,6 +10,7 @@ import xarray as xr
 
 from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
+from companion.interventions import Pretrained
 from companion.interventions.costs import (
     SHALLOWEST,
     Datasets,
@@ -143,3 +144,23 @@ def _claim(key, statement, datasets, measured, reason="") -> Claim:
         "size": ", ".join(f"{n:,}" for n in counts) + " predicted tokens a model",
     }
     return Claim(key, statement, _OURS, scope, tuple(measured), reason)
+
+
+def pretrained_sentence(pretrained: Pretrained) -> str:
+    """Whether a pretrained model was disturbed in this run, and which stored runs there are."""
+    if pretrained.live:
+        (dataset,) = pretrained.live.values()
+        said = (
+            f"{pretrained.name} was disturbed in this run, its loss read at "
+            f"{int(dataset.tokens.sum()):,} tokens of {dataset.sizes['document']} documents."
+        )
+    elif pretrained.name:
+        said = f"{pretrained.name} could not be had here: {pretrained.refused}."
+    else:
+        said = "No pretrained model was asked for."
+    runs = [
+        f"{name} ({int(dataset.tokens.sum()):,} tokens read of {dataset.sizes['document']} "
+        f"documents, {dataset.attrs['corpus']})"
+        for name, dataset in pretrained.stored.items()
+    ]
+    return f"{said} Stored runs: {' and '.join(runs) or 'none'}."

@@ -146,12 +146,12 @@ def lens_sentence(dataset: xr.Dataset) -> str:
     """What either lens reads from the middle layers beside a uniform guess, in words."""
     guess = math.log(dataset.attrs["V"])
     lenses = [s for s in LENS_NAMES if f"cross_entropy{s}" in dataset]
-    told = [
+    sentences = [
         f"{LENS_NAMES[s]}, the middle layers of {dataset.attrs['model']} give "
         f"{guess + above_guess(dataset, s).estimate:.2f} nats per token, {_against(dataset, s)}."
         for s in lenses
     ]
-    return " ".join([*told, f"A uniform guess costs ln V = {guess:.2f}."])
+    return " ".join([*sentences, f"A uniform guess costs ln V = {guess:.2f}."])
 
 
 def _against(dataset: xr.Dataset, lens: str) -> str:

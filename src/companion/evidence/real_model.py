@@ -66,16 +66,16 @@ def real_model(name: str, runtime: Runtime, **options) -> RealModel:
     """
     if not name:
         return RealModel(name, sentence="No pretrained model was asked for.")
-    runs, told = {}, []
+    runs, sentences = {}, []
     if (kept := _stored(name)) is not None:
         runs[f"{short_name(name)}, stored"] = kept
-        told.append(f"Stored run: {origin_of_probe(kept)}")
+        sentences.append(f"Stored run: {origin_of_probe(kept)}")
     try:
         runs[f"{short_name(name)}, live"] = live = probe_one(name, runtime, **options)
-        told.append(f"Live run: {origin_of_probe(live)}")
+        sentences.append(f"Live run: {origin_of_probe(live)}")
     except ModelUnavailable as absent:
-        told.append(f"There is no live run: {absent}.")
-    return RealModel(name, runs, " ".join(told))
+        sentences.append(f"There is no live run: {absent}.")
+    return RealModel(name, runs, " ".join(sentences))
 
 
 def _stored(name: str) -> xr.Dataset | None:

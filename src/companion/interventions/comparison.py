@@ -12,9 +12,9 @@ import xarray as xr
 
 from companion.corpus import Block, blocks
 from companion.errors import InputError
-from companion.files import stored
+from companion.files import read_netcdf, stored
 from companion.interventions.ablation import Progress, ablate
-from companion.models import Model, as_model
+from companion.models import Model, ModelUnavailable, as_model
 from companion.runtime import Runtime
 
 KINDS = ("skip", "swap", "average")
@@ -126,6 +126,12 @@ class Pretrained:
     stored: dict[str, xr.Dataset]
     refused: str = ""
 
+    @property
+    def runs(self) -> dict[str, xr.Dataset]:
+        """All there are, the stored ones first, under names that tell which is which."""
+        stored = {f"{name}, stored": dataset for name, dataset in self.stored.items()}
+        return stored | {f"{name}, live": dataset for name, dataset in self.live.items()}
+
 
 def ablate_or_stored(
     name: str, runtime: Runtime, text: Text, kinds: Sequence[str] = KINDS, **options: Any
@@ -146,7 +152,7 @@ def ablate_or_stored(
         return Pretrained(name, {}, earlier)
     try:
         model = as_model(name, runtime)
-    except InputError as refused:
+    except ModelUnavailable as refused:
         return Pretrained(name, {}, earlier, str(refused))
     return Pretrained(name, {name: ablate_text(model, text, kinds, **options)}, earlier)
 
@@ -159,6 +165,5 @@ def stored_runs(names: Sequence[str] = ("smollm2-135m", "gemma3-270m")) -> dict[
             path = stored(STORED.format(name))
         except InputError:
             continue
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            found[name] = dataset.load()
+        found[name] = read_netcdf(path)
     return found

@@ -20,7 +20,7 @@ from companion.interventions.blocks import rules
 from companion.models import Model, Stream, calls_for, capture, replay, token_losses
 from companion.models.cost import readout_weight
 from companion.models.hooks import Call
-from companion.models.memory import block_bytes, free_memory
+from companion.models.memory import block_bytes, free_memory, tokens_read_at_once
 
 TOKENS = {"cpu": 1024}
 TOKENS_GPU = 16384
@@ -183,11 +183,13 @@ def _read(model: Model, states: Tensor, ids: Tensor, chosen: Tensor, tell: Tell)
     """Losses (k, n) at the chosen positions of final states (k, B, T, m)."""
     target = ids.flatten()[chosen + 1]
     chosen = chosen.to(states.device)
+    together = max(1, tokens_read_at_once(model) // len(chosen))
     rows = []
-    for one in states.flatten(1, 2):
-        rows.append(token_losses(model, one[chosen], target).cpu().double())
-        tell(len(chosen) * readout_weight(model))
-    return torch.stack(rows)
+    for some in states.flatten(1, 2).split(together):
+        found = token_losses(model, some[:, chosen].flatten(0, 1), target.repeat(len(some)))
+        rows.append(found.cpu().double().unflatten(0, (len(some), -1)))
+        tell(len(found) * readout_weight(model))
+    return torch.cat(rows)
 
 
 def check_replay(model: Model, stream: Stream) -> None:

@@ -95,14 +95,17 @@ class Model:
 
     @property
     def unembedding(self) -> nn.Module:
+        """What turns normed states into logits."""
         return self.net.get_output_embeddings()
 
     @property
     def ell(self) -> int:
+        """Depth: the number of blocks."""
         return len(self.blocks)
 
     @property
     def m(self) -> int:
+        """Width of the residual stream."""
         return self.net.config.get_text_config(decoder=True).hidden_size
 
     @property
@@ -112,6 +115,7 @@ class Model:
 
     @property
     def family(self) -> str:
+        """What transformers calls the architecture."""
         return self.net.config.model_type
 
     @property

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
+from companion import runtime
 from companion.models.anatomy import Model
 
 LOGIT_BYTES = {"cpu": 64 << 20}
 LOGIT_BYTES_GPU = 512 << 20
 
 
-def free_bytes(device: torch.device) -> int:
-    """Memory that a device has left; of a machine that does not say, half of all."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-
-
 def free_memory(model: Model) -> int:
     """Bytes left on the fullest of the devices that a model lies on."""
     places = {weight.device for weight in model.net.parameters()} | {model.device}
-    return min(free_bytes(place) for place in places if place.type != "meta")
+    return min(runtime.free_memory(place) for place in places if place.type != "meta")
 
 
 def block_bytes(model: Model, length: int) -> int:

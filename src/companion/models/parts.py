@@ -34,6 +34,7 @@ class Parts:
 
     @property
     def names(self) -> tuple[str, str]:
+        """Of both children, the attention's first."""
         return self.attention, self.mlp
 
 

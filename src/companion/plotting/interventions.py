@@ -74,7 +74,10 @@ def across(
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
     ax.set(xlabel="relative depth", ylabel=LOSS, title=kind, xlim=(0, 1))
-    ax.legend()
+    if datasets:
+        ax.legend()
+    else:
+        ax.text(0.5, 0.5, "no run", ha="center", transform=ax.transAxes, color=theme.INK)
     return ax
 
 

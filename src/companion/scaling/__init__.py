@@ -7,12 +7,17 @@
 `planning`: the best width, depth and data within a budget.
 """
 
+from companion.scaling import planning
+from companion.scaling.comparison import criteria, cuts
 from companion.scaling.comparison.evaluation import Evaluation, evaluate, evaluate_tables
 from companion.scaling.fitting.certificate import Bound, Certificate
 from companion.scaling.fitting.checks import correlation, describe_data, identifiable, outliers
 from companion.scaling.fitting.fit import fit
 from companion.scaling.fitting.laws import LAWS, ScalingLaw, Term, get_law
 from companion.scaling.fitting.result import FitResult, FitSummary
+from companion.scaling.publications import refits
+from companion.scaling.publications.stand_in import rows_for
+from companion.scaling.uncertainty.coverage import coverage, plant
 from companion.scaling.uncertainty.methods import METHODS, quantify
 from companion.scaling.uncertainty.profile import (
     LikelihoodProfile,
@@ -36,6 +41,9 @@ __all__ = [
     "Term",
     "bootstrap",
     "correlation",
+    "coverage",
+    "criteria",
+    "cuts",
     "describe_data",
     "evaluate",
     "evaluate_tables",
@@ -46,6 +54,10 @@ __all__ = [
     "joint_profile",
     "likelihood_profile",
     "outliers",
+    "planning",
+    "plant",
     "quantify",
+    "refits",
+    "rows_for",
     "span",
 ]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from companion.cli.options import Device, Dtype, Json, MaybeOut
+from companion.cli.options import Device, Dtype, Json, MaybeOut, Overwrite
+from companion.cli.progress import shown
 from companion.errors import InputError
+from companion.runs.progress import in_words
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
     from companion.interventions import Text
     from companion.models import Model
-
-LINE_SECONDS = 10.0
 
 
 def register(app: typer.Typer) -> None:
@@ -53,17 +49,18 @@ def ablate(
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what it would cost here, and stop.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --out.")] = False,
+    overwrite: Overwrite = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the predictions read.")] = 0,
     device: Device = "auto",
     dtype: Dtype = "auto",
     as_json: Json = False,
 ) -> None:
     """Skip, swap or average each block in turn, and read how much the loss rises."""
-    _check_out(out, estimate, overwrite)
+    if out is None and not estimate:
+        raise InputError("give --out FILE.nc, or --estimate to hear first what it costs")
     from companion import interventions
-    from companion.files import write_netcdf
     from companion.models import load_model
+    from companion.runs import Output
 
     listed = [kind.strip() for kind in kinds.split(",")]
     text = interventions.Text(corpus, tokens, block_length, every)
@@ -71,20 +68,12 @@ def ablate(
     if estimate:
         _print_estimate(loaded, text, listed, read_fraction, as_json)
         return
+    settings = asdict(text) | {"model": model, "kinds": listed, "read_fraction": read_fraction}
     options = {"read_fraction": read_fraction, "batch_size": batch_size}
-    with _progress() as tell:
+    with Output(out, settings, overwrite=overwrite) as output, shown("tokens in a block") as tell:
         result = interventions.ablate_text(loaded, text, listed, progress=tell, **options)
-    write_netcdf(result, str(out))
+        output.finish(result)
     _print(result, str(out), as_json)
-
-
-def _check_out(out: Path | None, estimate: bool, overwrite: bool) -> None:
-    if estimate:
-        return
-    if out is None:
-        raise InputError("give --out FILE.nc, or --estimate to hear first what it costs")
-    if out.exists() and not overwrite:
-        raise InputError(f"--out {str(out)!r} is there already: name another, or say --overwrite")
 
 
 def _print_estimate(
@@ -95,9 +84,10 @@ def _print_estimate(
     rows = text.tokens // text.length
     seconds = estimate_ablation(model, rows, text.length, kinds, read_fraction=read_fraction)
     if as_json:
-        print(json.dumps({"seconds": seconds, "rows": rows, "length": text.length}, indent=1))
+        typer.echo(json.dumps({"seconds": seconds, "rows": rows, "length": text.length}, indent=1))
         return
-    print(f"about {_clock(seconds)} here, for {rows} blocks of {text.length} tokens")
+    took = in_words(seconds).removesuffix(" left")
+    typer.echo(f"{rows} blocks of {text.length} tokens: {took} on this machine")
 
 
 def _figures(result: xr.Dataset, out: str) -> dict[str, Any]:
@@ -124,47 +114,14 @@ def _figures(result: xr.Dataset, out: str) -> dict[str, Any]:
 def _print(result: xr.Dataset, out: str, as_json: bool) -> None:
     figures = _figures(result, out)
     if as_json:
-        print(json.dumps(figures, indent=1))
+        typer.echo(json.dumps(figures, indent=1))
         return
     changes = figures["loss_change"]
-    print("block" + "".join(f"{kind:>12}" for kind in changes))
+    typer.echo("block" + "".join(f"{kind:>12}" for kind in changes))
     for layer in range(figures["ell"]):
         cells = (changes[kind][layer] for kind in changes)
-        print(f"{layer:5d}" + "".join(f"{'' if c is None else f'{c:.4f}':>12}" for c in cells))
-    print(
+        typer.echo(f"{layer:5d}" + "".join(f"{'' if c is None else f'{c:.4f}':>12}" for c in cells))
+    typer.echo(
         f"loss {figures['loss']:.4f} nats per token, rises above it by block; "
         f"{figures['predictions']} predictions of {figures['documents']} documents; {out}"
     )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left on a terminal; a line every ten seconds elsewhere."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("disturbing", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _lines() -> Callable[[int, int], None]:
-    last = begun = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= LINE_SECONDS:
-            last = now
-            left = _clock((now - begun) * (total - done) / done)
-            print(f"{done / total:.0%}, {left} left", file=sys.stderr, flush=True)
-
-    return tell

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from companion.cli.options import Device, Dtype, Out
+from companion.cli.options import Device, Dtype, Out, Overwrite, Resume
 from companion.cli.progress import shown
 from companion.runtime import Runtime
 
@@ -24,8 +24,8 @@ def dynamics(
     tokens: Annotated[int, typer.Option(min=1, help="Tokens read by each.")] = 32_768,
     block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block.")] = 256,
     batch_size: Annotated[int, typer.Option(min=0, help="Blocks at once; 0 fits the memory.")] = 0,
-    resume: Annotated[bool, typer.Option(help="Continue an interrupted call.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,

@@ -138,10 +138,14 @@ def _stored_line(refit: Refit, name: str) -> dict[str, Any]:
         "law": fit.law.name,
         "loss": "squares" if math.isinf(fit.delta) else f"Huber {fit.delta:g}",
         **{m: "none" if span is None else f"{span:.2f}" for m, span in spans.items()},
-        "published": refit.publication.params.get(name, math.nan),
-        "excess %": 100 * refit.excess,
+        "published": _text(refit.publication.params.get(name, math.nan)),
+        "excess %": _text(100 * refit.excess),
         "converged": fit.converged,
     }
+
+
+def _text(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.4f}"
 
 
 def optimisers(refit: Refit, path: AdamPath, result: FitResult):
@@ -178,8 +182,9 @@ def reproductions():
     """
     import pandas as pd
 
-    refits = [refit_or_stored(key) for key in PUBLICATIONS if key.startswith(("epoch", "gemst"))]
-    rows = [row for refit in refits if refit.publication.params for row in _beside(refit)]
+    others = {key: p for key, p in PUBLICATIONS.items() if p.params and p.delta < math.inf}
+    refits = [refit_or_stored(key) for key in others]
+    rows = [row for refit in refits for row in _beside(refit)]
     frame = pd.DataFrame(rows, columns=["fit", "quantity", "published", "ours", "digits"])
     change = (
         100

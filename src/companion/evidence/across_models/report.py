@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from companion.errors import InputError
-from companion.evidence.across_models import PLACE, exponent, two_points
+from companion.evidence.across_models.claims import PLACE, exponent, two_points
+from companion.evidence.across_models.comparison import STATISTICS, Comparison
+from companion.evidence.across_models.row import UNTRAINED, Row
 from companion.evidence.claims import NOT_TESTABLE, VERDICTS, Claim
-from companion.evidence.comparison import STATISTICS, Comparison
 from companion.evidence.geometry import FEWEST_DEPTHS
-from companion.evidence.model_row import UNTRAINED, Row
 from companion.files import stored
-from companion.probing.resampling import LENSES
+from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers, profile
 from companion.statistics.intervals import Interval
 
@@ -56,8 +56,8 @@ def words(c: Comparison, judged: Iterable[Claim], errors: Mapping[str, Any]) -> 
         "likeness": likeness(c),
         "verdicts": verdicts(judged),
         "exponents": exponent_words(c),
-        "lenses": " ".join(lens_words(r.name, c.probes[r.name]) for r in c.real),
-        "ladder_lens": " ".join(lens_words(r.name, c.probes[r.name]) for r in c.ladder[-1:]),
+        "lenses": _through_lenses(c, c.real),
+        "ladder_lens": _through_lenses(c, c.ladder[-1:]),
         "outliers": outlier_words(c),
         "check": check(c),
         "absent": absent(c),
@@ -172,6 +172,11 @@ def exponent_words(c: Comparison) -> str:
         return f"{real}. The ladder of this run has too few depths for one, too."
     slope = exponent(c.ladder)
     return f"{real}. Over its {len(c.ladder)} models the ladder's own exponent is {slope:.2f}."
+
+
+def _through_lenses(c: Comparison, chosen: Iterable[Row]) -> str:
+    told = [lens_words(r.name, c.probes[r.name]) for r in chosen]
+    return " ".join(told) or "There is no such model in this run."
 
 
 def lens_words(name: str, probe: xr.Dataset) -> str:
