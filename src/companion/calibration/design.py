@@ -106,8 +106,12 @@ def design(source: str | Path | Mapping[str, Any], **changes: Any) -> Design:
     return Design(**{**read_record(path, "calibration"), **changes})
 
 
-def tasks(chosen: Design) -> Iterator[Task]:
-    """The trainings of a design, regime after regime."""
+def tasks(chosen: Design) -> list[Task]:
+    """The trainings of a design, the narrowest first: they cost least."""
+    return sorted(_tasks(chosen), key=lambda task: task.spec.width)
+
+
+def _tasks(chosen: Design) -> Iterator[Task]:
     for regime, own in chosen.regimes.items():
         keys = dict(own)
         gains = tuple(float(gain) for gain in keys.pop("gains", (1.0,)))
