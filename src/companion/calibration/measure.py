@@ -157,7 +157,7 @@ def read_ablation(ablation: xr.Dataset) -> dict[str, float]:
 
 
 def probe_of(student: Student) -> xr.Dataset:
-    """The dataset of a student by the accumulators that serve language models; rows as documents."""
+    """The dataset of a student by the accumulators of language models; rows are documents."""
     from companion.probing import summarise
 
     stream = capture(student.model, student.tokens)

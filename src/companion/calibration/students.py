@@ -204,7 +204,7 @@ def of_weights(task: Task, tensors: Mapping[str, Tensor], runtime: Runtime) -> I
 
 
 def untrained(task: Task, runtime: Runtime) -> Iterator[Student]:
-    r"""Networks as they are drawn: default weights, with :math:`W_2 / \sqrt{\ell}` as teachers have.
+    r"""Networks as they are drawn: default weights, :math:`W_2 / \sqrt{\ell}` as in teachers.
 
     (Students start with W_2 = 0, where nothing moves and nothing can be read.)
     """

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,7 +19,17 @@ from companion.toy.networks import draws
 from companion.toy.networks.teachers import Targets, Teachers
 from companion.toy.training.engine import Engine
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 TIMED_STEPS = 3
+Kept = Callable[[str, Callable[[], "xr.Dataset"]], "xr.Dataset"]
+"""Gives the data set of a part by its name, computed if it is not kept; see `runs.Output.kept`."""
+
+
+def computed(name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """The part of a run that keeps nothing."""
+    return compute()
 
 
 class CalibrationEngine(Engine):

@@ -1,0 +1,199 @@
+"""Which statistic tells which two regimes apart, on networks of teachers that it has not seen.
+
+For every pair of regimes one cut is found on half of the teachers, over all widths and depths, and
+tested on the other half; then the halves change places. Nothing here depends on a language model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from companion.calibration.design import REGIMES
+from companion.statistics.separation import auc_interval, best_cut
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+LEARNED = 0.5
+"""A student that explains less of its target is no evidence of a regime, and is left out."""
+
+CLASSES = (*REGIMES, "untrained")
+PAIRS = tuple(combinations(CLASSES, 2))
+NOTHING = "undecided"
+DRAWS = 1000
+
+
+def evidence(table: xr.Dataset) -> xr.Dataset:
+    """The networks that count: untrained ones, and those that have learned; no mixtures."""
+    regime = table["regime"].values
+    counts = (table["explained"].values >= LEARNED) | (regime == "untrained")
+    return table.isel(network=np.flatnonzero(counts & np.isin(regime, CLASSES)))
+
+
+def halves(table: xr.Dataset) -> np.ndarray:
+    """0 for the first half of the teachers of each regime and width, 1 for the second."""
+    teacher = table["teacher"].values
+    return (teacher >= (teacher.max() + 1) / 2).astype(int)
+
+
+def separate(table: xr.Dataset, generator: np.random.Generator) -> xr.Dataset:
+    """What every statistic is worth between every two of `CLASSES`.
+
+    Parameters
+    ----------
+    table : xarray.Dataset
+        From `measure.table`.
+    generator : numpy.random.Generator
+        For the bootstrap over teachers.
+
+    Returns
+    -------
+    xarray.Dataset
+        `right` (statistic, pair, side, ell): share of the networks of unseen teachers on the right
+        side; `networks` (pair, side, ell); `auc`, `auc_low`, `auc_high` (statistic, pair, ell) of
+        the networks with a value; `cut`, `above` (statistic, pair) from all teachers; `low`,
+        `high` (statistic), the range of all networks; `said` (statistic, regime, verdict): how
+        many networks of a regime, of unseen teachers, are called what.
+    """
+    import xarray as xr
+
+    table = evidence(table)
+    names = [str(name) for name in table["statistic"].values]
+    parts = [_one(Cases.of(table, name), generator) for name in names]
+    together = xr.concat(parts, xr.DataArray(names, dims="statistic", name="statistic"))
+    return together.assign(networks=together["networks"].isel(statistic=0, drop=True))
+
+
+@dataclass(frozen=True)
+class Cases:
+    """One statistic of many networks; all arrays have the shape (network,).
+
+    Parameters
+    ----------
+    values : ndarray of float
+        NaN where the statistic has no meaning.
+    regime, cluster : ndarray of str
+        Class of each network; what it shares with others, its width and teacher.
+    ell, half : ndarray of int
+        Depth; half of the teachers.
+    """
+
+    values: np.ndarray
+    regime: np.ndarray
+    cluster: np.ndarray
+    ell: np.ndarray
+    half: np.ndarray
+
+    @classmethod
+    def of(cls, table: xr.Dataset, statistic: str) -> Cases:
+        """The cases of one statistic in a table of `measure`."""
+        m, teacher = table["m"].values, table["teacher"].values
+        cluster = np.array([f"{one}-{other}" for one, other in zip(m, teacher, strict=True)])
+        values = table["value"].sel(statistic=statistic).values
+        return cls(values, table["regime"].values, cluster, table["ell"].values, halves(table))
+
+    @property
+    def depths(self) -> np.ndarray:
+        return np.unique(self.ell)
+
+    def known(self, regime: str, among: np.ndarray | bool = True) -> np.ndarray:
+        """Which networks of a regime have a value."""
+        return (self.regime == regime) & np.isfinite(self.values) & among
+
+    def cut(self, pair: tuple[str, str], among: np.ndarray | bool = True) -> tuple[float, bool]:
+        """The best cut between two classes; one without values lies beyond every value."""
+        first, second = (self.values[self.known(regime, among)] for regime in pair)
+        if len(first) and len(second):
+            return best_cut(first, second)
+        return (-np.inf if len(first) else np.inf), True
+
+    def unseen(self, pair: tuple[str, str], side: int) -> np.ndarray:
+        """Whether each network lies on a side of the cut that the other half's teachers give."""
+        on = np.zeros(len(self.values), bool)
+        for half in (0, 1):
+            here = self.half == half
+            on[here] = right_side(self.values, *self.cut(pair, ~here), side)[here]
+        return on
+
+
+def right_side(values: np.ndarray, cut: float, above: bool, side: int) -> np.ndarray:
+    """Whether each value lies on the side of a pair's first (0) or second (1) class; NaN on none.
+
+    `above` says whether the first class lies above the cut.
+    """
+    on_first = values > cut if above else values < cut
+    return np.isfinite(values) & (~on_first if side else on_first)
+
+
+def _one(cases: Cases, generator: np.random.Generator) -> xr.Dataset:
+    """All pairs of one statistic."""
+    import xarray as xr
+
+    right, networks = zip(*(_tested(cases, pair) for pair in PAIRS), strict=True)
+    area = np.array([_areas(cases, pair, generator) for pair in PAIRS])
+    cuts, above = zip(*(cases.cut(pair) for pair in PAIRS), strict=True)
+    known = cases.values[np.isfinite(cases.values)]
+    variables = {
+        "right": (("pair", "side", "ell"), np.array(right)),
+        "networks": (("pair", "side", "ell"), np.array(networks)),
+        "auc": (("pair", "ell"), area[:, 0]),
+        "auc_low": (("pair", "ell"), area[:, 1]),
+        "auc_high": (("pair", "ell"), area[:, 2]),
+        "cut": ("pair", np.array(cuts)),
+        "above": ("pair", np.array(above)),
+        "low": known.min(initial=np.inf),
+        "high": known.max(initial=-np.inf),
+        "said": (("regime", "verdict"), _said(cases)),
+    }
+    coords = {
+        "pair": [" | ".join(pair) for pair in PAIRS],
+        "side": ["first", "second"],
+        "ell": cases.depths,
+        "regime": list(CLASSES),
+        "verdict": [*CLASSES, NOTHING],
+    }
+    return xr.Dataset(variables, coords=coords)
+
+
+def _tested(cases: Cases, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Shares right and numbers of networks (side, ell), each judged by the other half's cut."""
+    shape = 2, len(cases.depths)
+    shares, counts = np.full(shape, np.nan), np.zeros(shape, int)
+    for side, regime in enumerate(pair):
+        good = cases.unseen(pair, side)
+        # A statistic that cannot be formed calls an untrained network nothing: that is right.
+        good |= ~np.isfinite(cases.values) & (regime == "untrained")
+        for at, ell in enumerate(cases.depths):
+            chosen = (cases.regime == regime) & (cases.ell == ell)
+            counts[side, at] = chosen.sum()
+            if chosen.any():
+                shares[side, at] = good[chosen].mean()
+    return shares, counts
+
+
+def _areas(cases: Cases, pair: tuple[str, str], generator: np.random.Generator) -> np.ndarray:
+    """AUC with its ends, (3, ell); NaN where a class has no values at that depth."""
+    found = np.full((3, len(cases.depths)), np.nan)
+    for at, ell in enumerate(cases.depths):
+        first, second = (cases.known(regime, cases.ell == ell) for regime in pair)
+        if first.any() and second.any():
+            values = (cases.values[one] for one in (first, second))
+            clusters = (cases.cluster[one] for one in (first, second))
+            found[:, at] = list(auc_interval(*values, *clusters, generator, DRAWS))
+    return found
+
+
+def _said(cases: Cases) -> np.ndarray:
+    """How many networks of a class are called what (regime, verdict): what wins all its pairs."""
+    wins = np.zeros((len(CLASSES), len(cases.values)), int)
+    for pair in PAIRS:
+        for side, name in enumerate(pair):
+            wins[CLASSES.index(name)] += cases.unseen(pair, side)
+    best = wins.max(0) == len(CLASSES) - 1
+    called = np.where(best, wins.argmax(0), len(CLASSES))
+    each = (called[cases.regime == regime] for regime in CLASSES)
+    return np.array([np.bincount(one, minlength=len(CLASSES) + 1) for one in each])
