@@ -22,7 +22,7 @@ from torch import Tensor
 
 from companion.calibration.design import Design, Task, tasks
 from companion.calibration.students import held_out
-from companion.calibration.training import CalibrationEngine, Kept, computed, trained
+from companion.calibration.training import CalibrationEngine, Kept, computed, seconds, trained
 from companion.errors import InputError
 from companion.runs import Progress, silent
 from companion.runtime import Runtime
@@ -111,12 +111,22 @@ def measure(
     return xr.concat(parts, xr.DataArray([t.regime for t in every], dims="regime", name="regime"))
 
 
+def estimate(chosen: Design, runtime: Runtime, seeds: int = 3) -> float:
+    """Seconds that `measure` will take on this machine."""
+    counts = [seeds] + [1] * (seeds - 1)
+    return sum(seconds(_of(task, n), runtime) for task in tasks(chosen) for n in counts)
+
+
+def _of(task: Task, seeds: int) -> Task:
+    return replace(task, spec=replace(task.spec, seeds=seeds))
+
+
 def _compared(task: Task, runtime: Runtime, seeds: int, progress: Progress) -> xr.Dataset:
     """Everything about one regime."""
     import xarray as xr
 
     def of(count: int, data: int) -> Tensor:
-        one = replace(task, spec=replace(task.spec, seeds=count))
+        one = _of(task, count)
         return errors(trained(one, runtime, progress, data), one, runtime)
 
     seeded = of(seeds, 0)

@@ -1,7 +1,8 @@
 """Which statistic tells which two regimes apart, on networks of teachers that it has not seen.
 
-For every pair of regimes one cut is found on half of the teachers, over all widths and depths, and
-tested on the other half; then the halves change places. Nothing here depends on a language model.
+For every pair of regimes and every depth a cut is found on half of the teachers, over all widths,
+and tested on the other half; then the halves change places. Which regime lies above is one answer
+for all depths. Nothing here depends on a language model.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from companion.calibration.design import REGIMES
-from companion.statistics.separation import auc_interval, best_cut
+from companion.statistics.separation import auc, auc_interval, best_cut
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,12 +24,15 @@ LEARNED = 0.5
 
 CLASSES = (*REGIMES, "untrained")
 PAIRS = tuple(combinations(CLASSES, 2))
-NOTHING = "undecided"
 DRAWS = 1000
 
 
 def evidence(table: xr.Dataset) -> xr.Dataset:
-    """The networks that count: untrained ones, and those that have learned; no mixtures."""
+    """The networks that count: untrained ones, and those that have learned; no mixtures.
+
+    They keep their numbers, as coordinate `network`.
+    """
+    table = table.assign_coords(network=np.arange(table.sizes["network"]))
     regime = table["regime"].values
     counts = (table["explained"].values >= LEARNED) | (regime == "untrained")
     return table.isel(network=np.flatnonzero(counts & np.isin(regime, CLASSES)))
@@ -53,19 +57,23 @@ def separate(table: xr.Dataset, generator: np.random.Generator) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        `right` (statistic, pair, side, ell): share of the networks of unseen teachers on the right
-        side; `networks` (pair, side, ell); `auc`, `auc_low`, `auc_high` (statistic, pair, ell) of
-        the networks with a value; `cut`, `above` (statistic, pair) from all teachers; `low`,
-        `high` (statistic), the range of all networks; `said` (statistic, regime, verdict): how
-        many networks of a regime, of unseen teachers, are called what.
+        `right` (statistic, pair, member, depth): share of the networks of unseen teachers on the
+        right side, NaN at depths where the statistic has no meaning or a class no networks;
+        `networks` (pair, member, depth); `auc`, `auc_low`, `auc_high` (statistic, pair, depth) of
+        the networks with a value; `cut` (statistic, pair, depth) and `above` (statistic, pair)
+        from all teachers; `low`, `high` (statistic), the range of all networks; `side`
+        (statistic, pair, network): on which side of the other half's cut a network lies, 0 or 1,
+        -1 where it does not count or has no value.
     """
     import xarray as xr
 
-    table = evidence(table)
+    counted = evidence(table)
     names = [str(name) for name in table["statistic"].values]
-    parts = [_one(Cases.of(table, name), generator) for name in names]
+    parts = [_one(Cases.of(counted, name), generator) for name in names]
     together = xr.concat(parts, xr.DataArray(names, dims="statistic", name="statistic"))
-    return together.assign(networks=together["networks"].isel(statistic=0, drop=True))
+    together["networks"] = together["networks"].isel(statistic=0, drop=True)
+    together = together.assign_coords(network=counted["network"])
+    return together.reindex(network=np.arange(table.sizes["network"]), fill_value={"side": -1})
 
 
 @dataclass(frozen=True)
@@ -104,23 +112,40 @@ class Cases:
         """Which networks of a regime have a value."""
         return (self.regime == regime) & np.isfinite(self.values) & among
 
-    def cut(self, pair: tuple[str, str], among: np.ndarray | bool = True) -> tuple[float, bool]:
-        """The best cut between two classes; one without values lies beyond every value."""
-        first, second = (self.values[self.known(regime, among)] for regime in pair)
+    def above(self, pair: tuple[str, str], among: np.ndarray | bool = True) -> bool:
+        """Whether the first class lies above the second, by the mean of the depths' AUCs."""
+        areas = []
+        for ell in self.depths:
+            first, second = self._pair(pair, (self.ell == ell) & among)
+            if len(first) and len(second):
+                areas.append(auc(first, second))
+        return not areas or float(np.mean(areas)) >= 0.5
+
+    def cut(self, pair: tuple[str, str], ell: int, among: np.ndarray | bool = True) -> float:
+        """The best cut at a depth; a class without values lies beyond every value."""
+        first, second = self._pair(pair, (self.ell == ell) & among)
+        above = self.above(pair, among)
         if len(first) and len(second):
-            return best_cut(first, second)
-        return (-np.inf if len(first) else np.inf), True
+            return best_cut(first, second, above)
+        return -np.inf if bool(len(first)) == above else np.inf
+
+    def _pair(self, pair: tuple[str, str], among: np.ndarray) -> list[np.ndarray]:
+        return [self.values[self.known(regime, among)] for regime in pair]
 
     def unseen(self, pair: tuple[str, str], side: int) -> np.ndarray:
         """Whether each network lies on a side of the cut that the other half's teachers give."""
         on = np.zeros(len(self.values), bool)
         for half in (0, 1):
-            here = self.half == half
-            on[here] = right_side(self.values, *self.cut(pair, ~here), side)[here]
+            others = self.half != half
+            above = self.above(pair, others)
+            for ell in self.depths:
+                here = ~others & (self.ell == ell)
+                cut = self.cut(pair, ell, others)
+                on[here] = right_side(self.values, cut, above, side)[here]
         return on
 
 
-def right_side(values: np.ndarray, cut: float, above: bool, side: int) -> np.ndarray:
+def right_side(values, cut, above: bool, side: int) -> np.ndarray:
     """Whether each value lies on the side of a pair's first (0) or second (1) class; NaN on none.
 
     `above` says whether the first class lies above the cut.
@@ -135,26 +160,25 @@ def _one(cases: Cases, generator: np.random.Generator) -> xr.Dataset:
 
     right, networks = zip(*(_tested(cases, pair) for pair in PAIRS), strict=True)
     area = np.array([_areas(cases, pair, generator) for pair in PAIRS])
-    cuts, above = zip(*(cases.cut(pair) for pair in PAIRS), strict=True)
+    cuts = [[cases.cut(pair, ell) for ell in cases.depths] for pair in PAIRS]
     known = cases.values[np.isfinite(cases.values)]
     variables = {
-        "right": (("pair", "side", "ell"), np.array(right)),
-        "networks": (("pair", "side", "ell"), np.array(networks)),
-        "auc": (("pair", "ell"), area[:, 0]),
-        "auc_low": (("pair", "ell"), area[:, 1]),
-        "auc_high": (("pair", "ell"), area[:, 2]),
-        "cut": ("pair", np.array(cuts)),
-        "above": ("pair", np.array(above)),
+        "right": (("pair", "member", "depth"), np.array(right)),
+        "networks": (("pair", "member", "depth"), np.array(networks)),
+        "auc": (("pair", "depth"), area[:, 0]),
+        "auc_low": (("pair", "depth"), area[:, 1]),
+        "auc_high": (("pair", "depth"), area[:, 2]),
+        "cut": (("pair", "depth"), np.array(cuts)),
+        "above": ("pair", np.array([cases.above(pair) for pair in PAIRS])),
         "low": known.min(initial=np.inf),
         "high": known.max(initial=-np.inf),
-        "said": (("regime", "verdict"), _said(cases)),
+        "side": (("pair", "network"), np.array([_sides(cases, pair) for pair in PAIRS])),
     }
     coords = {
         "pair": [" | ".join(pair) for pair in PAIRS],
-        "side": ["first", "second"],
-        "ell": cases.depths,
-        "regime": list(CLASSES),
-        "verdict": [*CLASSES, NOTHING],
+        "member": ["first", "second"],
+        "depth": cases.depths,
+        "truth": list(CLASSES),
     }
     return xr.Dataset(variables, coords=coords)
 
@@ -163,6 +187,9 @@ def _tested(cases: Cases, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray
     """Shares right and numbers of networks (side, ell), each judged by the other half's cut."""
     shape = 2, len(cases.depths)
     shares, counts = np.full(shape, np.nan), np.zeros(shape, int)
+    met = cases.known(pair[0]) | cases.known(pair[1])
+    both = [set(cases.ell[cases.regime == regime]) for regime in pair]
+    common = both[0] & both[1] & set(cases.ell[met])
     for side, regime in enumerate(pair):
         good = cases.unseen(pair, side)
         # A statistic that cannot be formed calls an untrained network nothing: that is right.
@@ -170,7 +197,7 @@ def _tested(cases: Cases, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray
         for at, ell in enumerate(cases.depths):
             chosen = (cases.regime == regime) & (cases.ell == ell)
             counts[side, at] = chosen.sum()
-            if chosen.any():
+            if ell in common:
                 shares[side, at] = good[chosen].mean()
     return shares, counts
 
@@ -187,13 +214,7 @@ def _areas(cases: Cases, pair: tuple[str, str], generator: np.random.Generator) 
     return found
 
 
-def _said(cases: Cases) -> np.ndarray:
-    """How many networks of a class are called what (regime, verdict): what wins all its pairs."""
-    wins = np.zeros((len(CLASSES), len(cases.values)), int)
-    for pair in PAIRS:
-        for side, name in enumerate(pair):
-            wins[CLASSES.index(name)] += cases.unseen(pair, side)
-    best = wins.max(0) == len(CLASSES) - 1
-    called = np.where(best, wins.argmax(0), len(CLASSES))
-    each = (called[cases.regime == regime] for regime in CLASSES)
-    return np.array([np.bincount(one, minlength=len(CLASSES) + 1) for one in each])
+def _sides(cases: Cases, pair: tuple[str, str]) -> np.ndarray:
+    """0 or 1 for the class on whose side of the other half's cut a network lies; else -1."""
+    first, second = (cases.unseen(pair, side) for side in (0, 1))
+    return np.where(first, 0, np.where(second, 1, -1)).astype(np.int8)

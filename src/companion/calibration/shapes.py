@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from companion.calibration.design import Design, Task, tasks
-from companion.calibration.training import Kept, computed, trained
+from companion.calibration.training import Kept, computed, seconds, trained
 from companion.runs import Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval, around
@@ -90,10 +90,26 @@ def _losses(
 
     rows = []
     for rate in rates:
-        spec = replace(task.spec, depths=(ell,), expansion=expansion, lr=rate * task.spec.lr)
-        loss = trained(replace(task, spec=spec), runtime, progress).test().mean[0]
+        one = _shaped(task, ell, expansion, rate)
+        loss = trained(one, runtime, progress).test().mean[0]
         rows.append(np.where(np.isfinite(loss), loss, np.inf))
     return xr.Dataset({"loss": (("rate", "teacher"), np.array(rows))}, {"rate": list(rates)})
+
+
+def _shaped(task: Task, ell: int, expansion: int, rate: float) -> Task:
+    spec = replace(task.spec, depths=(ell,), expansion=expansion, lr=rate * task.spec.lr)
+    return replace(task, spec=spec)
+
+
+def estimate(
+    chosen: Design,
+    runtime: Runtime,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    rates: Sequence[float] = RATES,
+) -> float:
+    """Seconds that `measure` will take on this machine."""
+    each = (seconds(_shaped(t, *s, 1.0), runtime) for t in tasks(chosen) for s in shapes)
+    return len(rates) * sum(each)
 
 
 def tuned(shapes: xr.Dataset) -> xr.DataArray:

@@ -117,15 +117,17 @@ def trained(
 
 def estimate(chosen: Design, runtime: Runtime) -> float:
     """Seconds that `train` will take on this machine, from a few steps of every task."""
-    total = 0.0
-    for task in tasks(chosen):
-        engine = CalibrationEngine(task, runtime)
+    return sum(seconds(task, runtime) for task in tasks(chosen))
+
+
+def seconds(task: Task, runtime: Runtime) -> float:
+    """Seconds that one task will take on this machine, from a few of its steps."""
+    engine = CalibrationEngine(task, runtime)
+    engine.advance()
+    began = time.perf_counter()
+    for _ in range(TIMED_STEPS):
         engine.advance()
-        began = time.perf_counter()
-        for _ in range(TIMED_STEPS):
-            engine.advance()
-        total += (time.perf_counter() - began) / TIMED_STEPS * task.spec.steps
-    return total
+    return (time.perf_counter() - began) / TIMED_STEPS * task.spec.steps
 
 
 def save(engine: CalibrationEngine, task: Task, path: Path) -> None:

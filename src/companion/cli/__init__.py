@@ -12,7 +12,10 @@ import typer
 
 from companion.cli.group import Group
 
-COMMANDS = ("book", "models", "probing", "scaling", "toy", "trace", "dynamics", "ladder")
+COMMANDS = (
+    *("book", "models", "probing", "scaling", "toy", "trace", "dynamics", "ladder"),
+    "calibrate",
+)
 
 app = typer.Typer(
     name="companion",

@@ -57,31 +57,28 @@ def auc_interval(
     return percentile(drawn, float(wins.mean()), level=level, method=name)
 
 
-def best_cut(a, b) -> tuple[float, bool]:
+def best_cut(a, b, above: bool = True) -> float:
     """The cut with the highest mean of the two shares that it gets right.
 
     Parameters
     ----------
     a, b : array_like
+    above : bool
+        Whether class a is to lie above it.
 
     Returns
     -------
-    cut : float
-        Midway between two neighbouring values; of equally good cuts the middle one.
-    above : bool
-        Whether class a lies above it.
+    float
+        Midway between two neighbouring values; of equally good cuts the middle one. Below or above
+        all values where no cut between them does better.
     """
     a, b = _checked(a, b)
     values = np.unique(np.concatenate([a, b]))
-    if len(values) == 1:
-        return float(values[0]), True
-    cuts = (values[1:] + values[:-1]) / 2
+    cuts = np.concatenate([[-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]])
     over_a, over_b = ((x > cuts[:, None]).mean(1) for x in (a, b))
-    right = (1 + over_a - over_b) / 2
-    above = bool(right.max() >= (1 - right).max())
-    score = right if above else 1 - right
-    best = np.flatnonzero(score == score.max())
-    return float(cuts[best[len(best) // 2]]), above
+    score = over_a - over_b if above else over_b - over_a
+    best = np.flatnonzero(score >= score.max() - 1e-12)
+    return float(cuts[best[len(best) // 2]])
 
 
 def _wins(a: np.ndarray, b: np.ndarray) -> np.ndarray:
