@@ -1,9 +1,11 @@
 """Speed and memory of `probe` beside a plain implementation of the same statistics, same run.
 
 Plain means: the whole forward pass with its logits, full-vocabulary float32 logits and log_softmax
-for every layer, every per-token value kept and concatenated, statistics at the end.
+for every layer, every per-token value kept and concatenated, statistics at the end. With a share of
+the lens below 1 it replays the last block on all tokens and reads as many of them as ours does.
 
 python benchmarks/probing.py [--quick] [--json] [--device cuda] [--memory]
+                             [--model NAME_OR_FOLDER] [--share X|auto]
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch.nn.functional import cosine_similarity, log_softmax
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaConfig
 
 from companion import models, probing
+from companion.probing.settings import Settings
 from companion.runtime import Runtime
 
 
@@ -63,11 +66,18 @@ def pythia_case(quick: bool) -> Case:
     return Case(config, 1024, 16 if quick else 96, 8)
 
 
-def plain(model: models.Model, tokens: Tensor, at_once: int) -> dict[str, np.ndarray]:
+def real_case(model: models.Model, quick: bool) -> Case:
+    """A pretrained model on blocks of 256 tokens, one at a time."""
+    return Case(model.net.config, 256, 1 if quick else 4, 1)
+
+
+def plain(
+    model: models.Model, tokens: Tensor, at_once: int, share: float = 1.0
+) -> dict[str, np.ndarray]:
     """Every value of every token, then mean, variance, extremes and quantiles."""
     kept: dict[str, list[Tensor]] = {}
     for batch in tokens.split(at_once):
-        for name, values in _plain_batch(model, batch.to(model.device)).items():
+        for name, values in _plain_batch(model, batch.to(model.device), share).items():
             kept[name] = [torch.cat([*kept.get(name, []), values.cpu()], -1)]
     levels = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
     table = {}
@@ -78,7 +88,7 @@ def plain(model: models.Model, tokens: Tensor, at_once: int) -> dict[str, np.nda
     return table
 
 
-def _plain_batch(model: models.Model, tokens: Tensor) -> dict[str, Tensor]:
+def _plain_batch(model: models.Model, tokens: Tensor, share: float) -> dict[str, Tensor]:
     states, call = [], {}
 
     def keep(block, args, kwargs):
@@ -96,21 +106,31 @@ def _plain_batch(model: models.Model, tokens: Tensor) -> dict[str, Tensor]:
     for hook in hooks:
         hook.remove()
     values = _plain_geometry(torch.stack([*states, last[0]]).float())
-    final = log_softmax(logits[:, :-1].float(), -1)
-    target = tokens[:, 1:, None]
-    read: dict[str, list[Tensor]] = {"cross_entropy": [], "entropy": [], "kl": [], "top1": []}
+    some = _positions(tokens, share)
+    final = log_softmax(logits.flatten(0, 1)[some].float(), -1)
+    target = tokens.flatten()[some + 1, None]
+    by_layer: dict[str, list[Tensor]] = {"cross_entropy": [], "entropy": [], "kl": [], "top1": []}
     for h in states:
         z = model.blocks[-1](h, *call["args"], **call["kwargs"])
         z = z if isinstance(z, Tensor) else z[0]
-        logp = log_softmax(model.unembedding(model.final_norm(z))[:, :-1].float(), -1)
+        read = model.unembedding(model.final_norm(z.flatten(0, 1)[some]))
+        logp = log_softmax(read.float(), -1)
         p = logp.exp()
-        read["cross_entropy"].append(-logp.gather(-1, target).flatten())
-        read["entropy"].append(-(p * logp).sum(-1).flatten())
-        read["kl"].append((final.exp() * (final - logp)).sum(-1).flatten())
-        read["top1"].append((logp.argmax(-1) == final.argmax(-1)).float().flatten())
-    values |= {name: torch.stack(layers) for name, layers in read.items()}
+        by_layer["cross_entropy"].append(-logp.gather(-1, target).flatten())
+        by_layer["entropy"].append(-(p * logp).sum(-1).flatten())
+        by_layer["kl"].append((final.exp() * (final - logp)).sum(-1).flatten())
+        by_layer["top1"].append((logp.argmax(-1) == final.argmax(-1)).float().flatten())
+    values |= {name: torch.stack(layers) for name, layers in by_layer.items()}
     values["loss_removed"] = values["cross_entropy"][:-1] - values["cross_entropy"][1:]
     return values
+
+
+def _positions(tokens: Tensor, share: float) -> Tensor:
+    """Flat positions of as many tokens with a successor in each block as the lens reads of ours."""
+    length = tokens.shape[1]
+    number = max(1, round(share * (length - 1)))
+    rows = [row * length + torch.randperm(length - 1)[:number] for row in range(len(tokens))]
+    return torch.cat(rows).to(tokens.device)
 
 
 def _plain_geometry(h: Tensor) -> dict[str, Tensor]:
@@ -133,23 +153,25 @@ def _plain_geometry(h: Tensor) -> dict[str, Tensor]:
     return {name: x.flatten(-2) for name, x in values.items()}
 
 
-def compare(case: Case, runtime: Runtime, repeats: int, fuse: bool) -> dict[str, Any]:
+def compare(
+    model: models.Model, case: Case, repeats: int, fuse: bool, share: str = "1.0"
+) -> dict[str, Any]:
     """Both implementations in turns on the same tokens; medians of tokens a second."""
-    model = build(case, runtime)
-    tokens = draw(case, case.blocks)
+    runtime, tokens = model.runtime, draw(case, model.V, case.blocks)
+    definite = Settings(lens_fraction=share).resolved(model, case.block).share
+    options = {"batch_size": case.at_once, "noise_batches": 0, "lens_fraction": definite}
+
+    def theirs(part: Tensor = tokens) -> None:
+        plain(model, part, case.at_once, definite)
 
     def ours(part: Tensor = tokens) -> None:
-        probing.probe(model, part, batch_size=case.at_once, noise_batches=0, compile=fuse)
+        probing.probe(model, part, compile=fuse, **options)
 
     with torch.no_grad():
-        for warm in (lambda: plain(model, tokens[: case.at_once], case.at_once), ours):
-            warm()
+        for warm in (theirs, ours):
+            warm(tokens[: case.at_once, :64])
         pairs = [
-            (
-                seconds(lambda: plain(model, tokens, case.at_once), model.device),
-                seconds(ours, model.device),
-            )
-            for _ in range(repeats)
+            (seconds(theirs, model.device), seconds(ours, model.device)) for _ in range(repeats)
         ]
     baseline, own = (statistics.median(times) for times in zip(*pairs, strict=True))
     result = {
@@ -157,6 +179,8 @@ def compare(case: Case, runtime: Runtime, repeats: int, fuse: bool) -> dict[str,
         "baseline": tokens.numel() / baseline,
         "ours": tokens.numel() / own,
         "unit": "tokens/s",
+        "model": model.name,
+        "lens_share": definite,
         "tokens": tokens.numel(),
         "repeats": repeats,
         "device": runtime.device_name,
@@ -173,9 +197,9 @@ def build(case: Case, runtime: Runtime) -> models.Model:
     return models.Model.of(net.to(runtime.torch_device, runtime.torch_dtype), runtime)
 
 
-def draw(case: Case, blocks: int) -> Tensor:
+def draw(case: Case, V: int, blocks: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, case.config.vocab_size, (blocks, case.block), generator=generator)
+    return torch.randint(0, V, (blocks, case.block), generator=generator)
 
 
 def against_floor(model: models.Model, case: Case, spent: float) -> dict[str, float]:
@@ -199,10 +223,10 @@ def memory_growth(runtime: Runtime, first: int = 100_000, last: int = 1_000_000)
     case = ladder_case(True)
     case.config.num_hidden_layers, case.config.hidden_size = 4, 64
     model = build(case, runtime)
-    tokens = draw(case, -(-last // case.block))
+    tokens = draw(case, model.V, -(-last // case.block))
     process, seen = psutil.Process(), []
 
-    def watch(done: int, total: int | None) -> None:
+    def watch(done: float, total: float | None) -> None:
         if done >= first:
             seen.append((done, process.memory_info().rss))
 
@@ -222,14 +246,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--memory", action="store_true", help="also memory from 1e5 to 1e6 tokens")
+    parser.add_argument("--model", help="a pretrained model, by name or folder")
+    parser.add_argument("--share", default="1.0", help="of the tokens whose lens is read, or auto")
     parser.add_argument("--compile", action="store_true", help="fused reduction (default on CUDA)")
     arguments = parser.parse_args()
     runtime = Runtime.choose(arguments.device)
     on_gpu = runtime.device.startswith("cuda")
-    case = (pythia_case if on_gpu else ladder_case)(arguments.quick)
     repeats = 3 if arguments.quick else 5
-    result = compare(case, runtime, repeats, arguments.compile or on_gpu)
-    if arguments.memory or not arguments.quick:
+    if arguments.model:
+        model = models.load_model(arguments.model, runtime)
+        case, repeats = real_case(model, arguments.quick), repeats - 2
+    else:
+        case = (pythia_case if on_gpu else ladder_case)(arguments.quick)
+        model = build(case, runtime)
+    result = compare(model, case, repeats, arguments.compile or on_gpu, arguments.share)
+    if arguments.memory or not (arguments.quick or arguments.model):
         result |= memory_growth(runtime)
     if arguments.json:
         print(json.dumps(result, indent=1))

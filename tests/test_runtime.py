@@ -10,7 +10,7 @@ import torch
 
 from companion import runtime
 from companion.errors import InputError
-from companion.files import atomic, stored
+from companion.files import atomic, stored, write_json
 from companion.provenance import provenance
 from companion.runtime import Runtime, check_memory, free_memory, hub_reachable
 
@@ -51,6 +51,15 @@ def test_provenance_is_complete_plain_json_without_paths():
     assert "/home" not in text
     assert stamp["versions"]["torch"] == torch.__version__.split("+")[0] or "+" in text
     assert "tiny" in stamp._repr_mimebundle_()["text/html"]
+
+
+def test_json_is_whole_or_the_old_one(tmp_path):
+    path = tmp_path / "new" / "record.json"
+    write_json(path, {"loss": None, "steps": [1, 2]})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"loss": float("nan")})
+    assert json.loads(path.read_text()) == {"loss": None, "steps": [1, 2]}
+    assert [file.name for file in path.parent.iterdir()] == ["record.json"]
 
 
 def test_atomic_keeps_the_old_file_when_the_writer_fails(tmp_path):

@@ -1,4 +1,4 @@
-"""The book's own Sphinx extension: offline pages, and the ledger of claims.
+"""The book's own Sphinx extension: offline pages, the ledger of claims, the picture of the rooms.
 
 Pages load nothing from elsewhere: MathJax is one file copied from an installed package, and the
 script that would fetch a live-code library is dropped. Launch buttons appear only once
@@ -19,6 +19,7 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
 from companion.evidence.claims import Claim, expected
+from companion.rooms import picture
 
 MATHJAX = "tex-svg-full.js"
 COLUMNS = {"Claim": 34, "Measured": 34, "Scope": 20, "Verdict": 12}
@@ -31,6 +32,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _keep_bars, priority=900)
     app.connect("build-finished", _copy_mathjax)
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("package-rooms", PackageRooms)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -68,10 +70,19 @@ def _copy_mathjax(app: Sphinx, failure: Exception | None) -> None:
     shutil.copyfile(found.locate(), target / MATHJAX)
 
 
+class PackageRooms(SphinxDirective):
+    """The rooms of the package by floor, drawn from its sources."""
+
+    def run(self) -> list[nodes.Node]:
+        """The drawing, for pages in HTML."""
+        return [nodes.raw("", picture(), format="html")]
+
+
 class ClaimsLedger(SphinxDirective):
     """All claims of all chapters, with the count of each verdict, from `claims.json`."""
 
     def run(self) -> list[nodes.Node]:
+        """A sentence with the counts, and the table."""
         path = Path(self.env.srcdir) / "claims.json"
         self.env.note_dependency(str(path))
         ledger = json.loads(path.read_text("utf-8"))

@@ -59,12 +59,14 @@ class Runtime:
 
     @property
     def torch_device(self) -> torch.device:
+        """The device as torch names it."""
         import torch
 
         return torch.device(self.device)
 
     @property
     def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch names it."""
         import torch
 
         return getattr(torch, self.dtype)

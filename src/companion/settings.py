@@ -22,6 +22,8 @@ from companion.errors import InputError
 Item = TypeVar("Item")
 BOUNDS = {"ge": "{:g} or more", "gt": "above {:g}", "le": "{:g} or less", "lt": "below {:g}"}
 
+WORDS = {int: "a whole number", float: "a finite number", str: "a text", bool: "true or false"}
+
 
 def _number(value: Any) -> Any:
     """YAML 1.1 takes 1e-3 for a word; no number is meant by true and false."""
@@ -168,7 +170,7 @@ def _parts(kind: Any) -> Iterator[Any]:
 
 def _range(bounds: Mapping[str, float], kind: type) -> str:
     if not bounds:
-        return {int: "a whole number", float: "a finite number", str: "a text"}.get(kind, "another")
+        return WORDS.get(kind, f"of type {kind.__name__}")
     whole = ", whole" if kind is int else ""
     if len(bounds) == 2:
         low, high = sorted(bounds.values())

@@ -54,6 +54,12 @@ def test_lengths_in_docstrings_keep_their_bars(extension):
     assert lines == [r"The length \|x\|.", "See ``a | b``."]
 
 
+def test_the_picture_of_the_rooms_is_drawn_for_pages(extension):
+    (drawn,) = extension.PackageRooms.run(None)
+    assert drawn["format"] == "html"
+    assert drawn.astext().startswith("<svg ")
+
+
 def test_a_row_of_the_ledger_says_all_there_is_to_a_claim(extension):
     measured = Measurement("slope", -0.9, -1.1, -0.7, expected_high=-0.5, unit="1")
     scope = {"model": "small"}

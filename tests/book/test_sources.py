@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -19,7 +20,12 @@ ROOT = checkout()
 assert ROOT is not None
 BOOK = Book(ROOT)
 CHAPTERS = discover(BOOK)
-MOST_CELLS, MOST_LINES = 30, 15
+MOST_CELLS, MOST_LINES = 30, 8
+OPENING = re.compile(
+    r"runtime = Runtime\.choose\(device, ('float32', )?seed=seed\)\n"
+    r"(generator = runtime\.numpy_generator\(\)\n)?"
+    r"theme\.use\(\)"
+)
 SCRIPT_PATHS = re.compile(r"/(home|root|work|Users)/")
 
 pytestmark = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
@@ -57,9 +63,25 @@ def test_its_parameters_are_declared_and_its_profiles_pass_the_check(chapter):
 
 
 def test_cells_are_few_and_short(chapter):
+    """Parameters and imports, which come first, are as many as they are."""
     assert len(_code(chapter)) <= MOST_CELLS
-    too_long = [cell for cell in _code(chapter) if len(source(cell).splitlines()) > MOST_LINES]
-    assert not too_long
+    texts = [source(cell) for cell in _code(chapter)[2:]]
+    assert [text for text in texts if len(list(filter(None, text.split("\n")))) > MOST_LINES] == []
+
+
+def test_it_publishes_results_and_glues_nothing_by_hand(chapter):
+    assert [source(cell) for cell in _code(chapter) if re.search(r"\bglue\b", source(cell))] == []
+
+
+def test_it_opens_as_every_chapter_does(chapter):
+    """Parameters, the last two of them device and seed; then imports, runtime and theme."""
+    parameters, imports = _code(chapter)[:2]
+    assert parameters["metadata"]["tags"][0] == "parameters"
+    assert {"device", "seed"} == {one.name for one in chapter.parameters[-2:]}
+    body = ast.parse(source(imports)).body
+    called = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    assert body[-len(called) :] == called
+    assert OPENING.fullmatch("\n".join(map(ast.unparse, called)))
 
 
 def test_it_opens_with_its_minutes_and_closes_with_its_provenance(chapter):

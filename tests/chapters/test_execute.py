@@ -34,16 +34,16 @@ def _run(book, **options):
 def test_chapters_run_in_parallel_and_then_are_skipped(tiny_book, write_chapter):
     write_chapter("first", "n * scale")
     write_chapter("second", "import os\nos.environ['OMP_NUM_THREADS']")
-    done, events = _run(tiny_book, processes=2)
+    done, events = _run(tiny_book, jobs=2)
     assert sorted(done) == ["first", "second"]
     assert [kind for _, kind in events[:2]] == ["started", "started"]
-    done, events = _run(tiny_book, processes=2)
+    done, events = _run(tiny_book, jobs=2)
     assert done == []
     assert sorted(events) == [(name, "unchanged, not run again") for name in ("first", "second")]
     write_chapter("second", "n")
     done, _ = _run(tiny_book)
     assert done == ["second"]
-    assert _run(tiny_book, force=True)[0] == ["first", "second"]
+    assert sorted(_run(tiny_book, force=True)[0]) == ["first", "second"]
 
 
 def test_a_chapter_reads_files_named_from_here_and_again_when_they_change(
@@ -82,7 +82,7 @@ def test_the_record_holds_parameters_claims_and_provenance(tiny_book, write_chap
     [
         ("raise ValueError('no such layer')", r"cell \[3\] raised ValueError: no such layer"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "its kernel died"),
-        ("import time\ntime.sleep(60)", "not done after 6 s"),
+        ("import time\ntime.sleep(60)", "not done after 20 s"),
     ],
     ids=["failing cell", "dead kernel", "timeout"],
 )
@@ -92,7 +92,7 @@ def test_a_broken_chapter_is_kept_apart_and_the_others_finish(
     write_chapter("bad", cell)
     write_chapter("good")
     with pytest.raises(ChapterError, match=reason):
-        _run(tiny_book, timeout=6)
+        _run(tiny_book, timeout=20)
     assert tiny_book.staged("good").exists()
     assert not tiny_book.staged("bad").exists()
     assert nbformat.read(tiny_book.partial / "bad.ipynb", 4).cells
@@ -164,7 +164,7 @@ def test_a_build_tells_the_time_that_is_left(tiny_book, write_chapter):
     told = []
     execute(
         stage_jobs(tiny_book, discover(tiny_book), "quick"),
-        processes=1,
+        jobs=1,
         progress=lambda done, total, note="", task="": told.append((task, done, total, note)),
     )
     of_all = [(done, total, note) for task, done, total, note in told if task == ALL]

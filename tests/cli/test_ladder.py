@@ -6,7 +6,7 @@ import yaml
 from typer.testing import CliRunner
 
 from companion.cli import app
-from companion.cli.ladder import _Reporter
+from companion.cli.commands.ladder import _Reporter
 from companion.runs import silent
 
 
@@ -30,7 +30,7 @@ def test_a_grid_is_trained_and_exported(grid_file, tmp_path):
     assert len(pd.read_csv(tmp_path / "trained" / "table.csv")) == 1
     again = companion("ladder", "train", grid_file, "--out", tmp_path / "trained", *options)
     assert again.exit_code == 2
-    assert again.stderr.endswith("holds this grid already: add --resume to continue it\n")
+    assert again.stderr.endswith("go on with it (--resume) or start anew (--overwrite)\n")
     options = (tmp_path / "trained", "--out", tmp_path / "o", "--width", 32)
     done = companion("ladder", "export", *options)
     assert done.output.split() == ["ladder.csv", "ladder.json", "ladder/m32-ell1"]
@@ -53,7 +53,7 @@ def test_impossible_grids_end_with_2(tiny_grid, grid_file, tmp_path, change, sen
 
 def test_the_fraction_is_that_of_all_running_models(monkeypatch):
     clock = iter([0.0, 1.0, 2.0, 100.0])
-    monkeypatch.setattr("companion.cli.ladder.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("companion.cli.commands.ladder.time.monotonic", lambda: next(clock))
     reporter = _Reporter(100.0, silent)
     fractions = [
         reporter._fraction(name, flops)

@@ -77,10 +77,36 @@ def test_shards_merge_on_the_command_line(folder, tmp_path):
     assert figures["certificate"]["final_norm"] == "LlamaRMSNorm"
 
 
+def test_an_estimate_says_what_it_costs_and_runs_nothing(folder, tmp_path):
+    asked = probe(folder, tmp_path / "a.nc", "--tokens", 640, "--estimate", "--json")
+    figures = json.loads(asked.stdout)
+    assert figures["tokens"] == 640
+    assert figures["seconds"] > 0
+    assert figures["memory"] > sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    told = probe(folder, tmp_path / "a.nc", "--tokens", 640, "--estimate", "--lens", "none")
+    assert "640 tokens" in told.stdout
+    assert "GB of memory" in told.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_share_of_the_lens_by_cost_can_be_resumed_and_written_compactly(folder, tmp_path):
+    words = ("--tokens", 640, "--lens-fraction", "auto")
+    done = probe(folder, tmp_path / "a.nc", *words, "--compact")
+    assert done.exit_code == 0, done.output
+    small = probing.open(tmp_path / "a.nc")
+    assert 0 < small.attrs["lens_fraction"] <= 1
+    assert not [name for name in small if str(name).startswith("state_")]
+    again = probe(folder, tmp_path / "a.nc", *words, "--resume")
+    assert "is complete" in again.stderr
+    merged = run("merge", tmp_path / "a.nc", "--out", tmp_path / "b.nc")
+    assert "compact file has no state" in merged.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--lens", "tuned"], "lens 'tuned' is unknown"),
+        (["--lens-fraction", "most"], "lens_fraction 'most' is neither auto nor a number"),
         (["--shard", "2/2"], "shard '2/2' is out of range"),
         (["--until-sem", "theta"], "must read like cross_entropy=0.01"),
         (["--until-sem", "loss=1"], "until_sem names 'loss'"),

@@ -74,6 +74,24 @@ def test_json_holds_the_figures_of_every_fact(companion, model, facts, tmp_path)
     assert fact["best"]["probability"] >= fact["corrupted"]
 
 
+def test_an_estimate_costs_nothing_and_writes_nothing(companion, model, facts, tmp_path):
+    out = tmp_path / "t.nc"
+    code, said, _ = companion("trace", model, "--facts", facts, "--out", out, "--estimate")
+    assert code == 0
+    assert "1 facts: about" in said
+    assert not out.exists()
+
+
+def test_what_is_there_is_refused_or_taken_up(companion, model, facts, tmp_path):
+    command = ("trace", model, "--facts", facts, "--out", tmp_path / "t.nc", "--known-only")
+    assert companion(*command)[0] == 0
+    code, _, said = companion(*command)
+    assert code == 2
+    assert "is there already" in said
+    assert companion(*command, "--resume")[0] == 0
+    assert companion(*command, "--overwrite")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

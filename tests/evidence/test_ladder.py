@@ -34,6 +34,24 @@ def test_the_cost_of_branches_that_start_alike():
     assert "then that of 2 blocks, with scaled branches that of 16." in said
 
 
+def test_the_origin_of_the_embedded_models():
+    stamp = {
+        "baselines": {"unigram": 6.0, "bigram": 5.0},
+        "device": "a machine",
+        "runtime": {"dtype": "bfloat16"},
+        "corpus": {"train": {"tokens": 1_000_000}, "held_out": {"tokens": 2000}},
+    }
+    cited = ladder.origin(stamp, pd.DataFrame({"loss": [3.0, 2.5]}))
+    assert cited == {
+        "unigram": 6.0,
+        "bigram": 5.0,
+        "trained-on": "a machine, bfloat16",
+        "train-tokens": "1,000,000",
+        "held-tokens": "2,000",
+        "best": 2.5,
+    }
+
+
 def test_losses_of_the_first_seed_in_a_square():
     rows = [
         (64.0, ell, D, seed, ell + D + seed) for ell in (2, 4) for D in (8, 16) for seed in (0, 1)

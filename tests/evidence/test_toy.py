@@ -97,6 +97,33 @@ def test_stored_run_or_its_command(tmp_path, monkeypatch):
     assert toy.regime_claims(None, absent.result, None, None) == []
 
 
+def test_what_a_page_cites_is_at_the_ends():
+    cited = toy_tables.ends(planted((1.0, 1.1), (2.0, 3.0)))
+    assert (cited.independent, cited.tied) == (pytest.approx(1.1), pytest.approx(3.0))
+    assert cited.top == 1.0
+    assert cited.convergence == toy_tables.convergence_sentence(planted((1.0, 1.1), (2.0, 3.0)))
+
+
+def test_all_claims_whose_results_are_there():
+    result = planted((1.0, 1.0), (2.2, 3.5))
+    keys = [claim.key for claim in toy.entropy_claims(result)]
+    assert keys[:2] == ["toy-kl-independent-exponent", "toy-kl-tied-exponent"]
+    assert len(keys) == 4
+    assert toy.entropy_claims(result.isel(teacher=slice(0, 3))) == []
+    assert [claim.key for claim in toy.regime_claims(None, None, result)] == [
+        "toy-compositional-steps"
+    ]
+
+
+def test_a_stored_run_names_the_command_that_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_RESULTS", str(tmp_path))
+    assert toy_tables.stored_variants("independent").command == (
+        "companion toy variants-independent "
+        "--variants gated,depth_attention,post_norm,scaled_norm,streams --rates 0.5,1,2,4 "
+        "--out book/results/toy-variants-independent.nc"
+    )
+
+
 def test_claims_of_diverged_students_are_not_testable():
     result = planted((1.0, 1.0), (2.0, 3.0))
     result["diverged"][4, 1, 0, 2] = True

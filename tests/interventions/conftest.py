@@ -6,6 +6,7 @@ import torch
 from transformers import (
     BloomConfig,
     Gemma2Config,
+    Gemma3TextConfig,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -41,6 +42,13 @@ CONFIGS = {
     ),
     "opt": OPTConfig(**USUAL, ffn_dim=64, word_embed_proj_dim=16, do_layer_norm_before=False),
     "gemma2": Gemma2Config(**USUAL, head_dim=8, num_key_value_heads=2, sliding_window=4),
+    "gemma3": Gemma3TextConfig(
+        **USUAL,
+        head_dim=8,
+        num_key_value_heads=2,
+        sliding_window=4,
+        layer_types=["sliding_attention", "full_attention"] * 2,
+    ),
     "bloom": BloomConfig(vocab_size=V, hidden_size=M, n_layer=ELL, n_head=4),
     "mpt": MptConfig(vocab_size=V, d_model=M, n_layers=ELL, n_heads=4, max_seq_len=64),
 }

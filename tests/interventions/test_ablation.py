@@ -8,14 +8,22 @@ import torch
 
 from companion.errors import InputError
 from companion.interventions import (
+    KINDS,
     ablate,
+    ablation,
     by_documents,
+    estimate_ablation,
     gain_of_depth,
     intervene,
     loss_change,
+    places,
     resampled,
     save,
 )
+from companion.interventions import losses as batches
+from companion.interventions.ablation import _positions
+from companion.interventions.losses import units
+from companion.models import capture, cost
 
 
 def loss(model, tokens):
@@ -126,3 +134,118 @@ def test_progress_is_told_and_the_result_can_be_stored(llama, tokens, tmp_path):
 def test_tokens_of_another_shape_or_type_are_refused(llama, tokens):
     with pytest.raises(InputError, match=r"integers \(block, position\)"):
         ablate(llama, tokens)
+
+
+def test_any_batch_any_memory_the_same_losses(model, tokens, monkeypatch):
+    """Disturbances kept one at a time, or all of them merged into each call of a block."""
+    monkeypatch.setitem(batches.KEPT_BYTES, "cpu", 1)
+    monkeypatch.setitem(batches.TOKENS, "cpu", 1)
+    alone = ablate(model, tokens)
+    monkeypatch.setitem(batches.KEPT_BYTES, "cpu", 1 << 30)
+    monkeypatch.setitem(batches.TOKENS, "cpu", 1 << 16)
+    merged = ablate(model, tokens)
+    np.testing.assert_allclose(alone.loss, merged.loss, atol=1e-5)
+
+
+def test_every_kind_equals_whole_runs_in_its_context(model, tokens):
+    found = ablate(model, tokens)
+    clean = capture(model, tokens)
+    for kind in KINDS:
+        for layer in places(kind, model.ell):
+            with intervene(model, kind, layer, clean):
+                expected = loss(model, tokens)
+            mean = float(found.loss.sel(kind=kind, layer=layer).mean())
+            assert mean == pytest.approx(expected, abs=5e-6), (kind, layer)
+
+
+def test_losses_read_at_some_positions_are_those_of_the_whole(llama, tokens):
+    part = ablate(llama, tokens, "skip", read_fraction=0.5)
+    read = _positions((3, 12), 0.5, llama.runtime.seed)
+    assert part.tokens.values.tolist() == [6, 6, 6]
+    with torch.inference_mode(), intervene(llama, "skip", 2):
+        logits = llama.net(input_ids=tokens, use_cache=False).logits[:, :-1].transpose(1, 2)
+    every = torch.nn.functional.cross_entropy(logits, tokens[:, 1:], reduction="none").numpy()
+    expected = np.take_along_axis(every, read, 1).mean(1)
+    np.testing.assert_allclose(part.loss.sel(kind="skip", layer=2), expected, atol=1e-5)
+
+
+def test_positions_do_not_depend_on_the_rows_beside_them():
+    np.testing.assert_array_equal(_positions((5, 9), 0.4, 1)[:2], _positions((2, 9), 0.4, 1))
+    assert (_positions((2, 9), 1.0, 1) == np.arange(8)).all()
+
+
+def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(llama, tokens, monkeypatch):
+    whole, own = ablate(llama, tokens, "skip"), ablation.losses
+
+    def tight(model, ids, *rest):
+        if len(ids) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return own(model, ids, *rest)
+
+    monkeypatch.setattr(ablation, "losses", tight)
+    told = []
+    with pytest.warns(UserWarning, match="did not suffice for 3 rows at once: going on with 1"):
+        found = ablate(llama, tokens, "skip", progress=lambda *at: told.append(at))
+    np.testing.assert_allclose(found.loss, whole.loss, atol=1e-6)
+    assert told[-1][0] == told[-1][1]
+
+
+def test_too_little_memory_for_a_row_is_refused(llama, tokens, monkeypatch):
+    def nothing_left(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(ablation, "losses", nothing_left)
+    with (
+        pytest.warns(UserWarning, match="1 rows at once"),
+        pytest.raises(InputError, match="one row on cpu"),
+    ):
+        ablate(llama, tokens[:1], "skip")
+
+
+def test_a_network_in_memory_is_taken_as_it_is(llama, tokens):
+    ours, theirs = ablate(llama, tokens, "skip"), ablate(llama.net, tokens, "skip")
+    np.testing.assert_array_equal(ours.loss, theirs.loss)
+    with intervene(llama.net, "skip", 1):
+        changed = loss(llama, tokens)
+    assert float(ours.loss.sel(kind="skip", layer=1).mean()) == pytest.approx(changed, abs=1e-5)
+
+
+def test_the_estimate_counts_the_work_that_is_told(llama, tokens, monkeypatch):
+    told = []
+    ablate(llama, tokens, ("skip", "swap"), progress=lambda *at: told.append(at))
+    plan = [(kind, layer) for kind in ("skip", "swap") for layer in places(kind, 4)]
+    blocks, readouts = units(llama, plan, 3, 12, 11)
+    assert told[-1] == (blocks + readouts * cost.readout_weight(llama),) * 2
+    monkeypatch.setattr(ablation, "measure", lambda model, length: cost.Cost(2.0, 3.0))
+    seconds = estimate_ablation(llama, 3, 12, ("skip", "swap"))
+    assert seconds == 2 * blocks + 3 * readouts
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"read_fraction": 0.0}, "read_fraction 0.0 must be above 0"),
+        ({"batch_size": 0}, "batch size 0 is out of range"),
+    ],
+)
+def test_bad_settings_are_refused(llama, tokens, options, message):
+    with pytest.raises(InputError, match=message):
+        ablate(llama, tokens, **options)
+
+
+def test_a_token_that_the_model_does_not_have_is_refused(llama, tokens):
+    with pytest.raises(InputError, match=r"300 are not all of model 'tiny-llama': use 0\.\.299"):
+        ablate(llama, tokens.index_fill(1, torch.tensor([3]), 300))
+
+
+def test_blocks_that_cannot_be_run_apart_are_refused(llama, tokens):
+    last, seen = llama.blocks[-1], []
+
+    def moody(module, args, output):
+        seen.append(output)
+        return output + len(seen)
+
+    handle = last.register_forward_hook(moody)
+    with pytest.raises(InputError, match="cannot be disturbed block by block"):
+        ablate(llama, tokens, "skip")
+    handle.remove()

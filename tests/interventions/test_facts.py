@@ -33,6 +33,25 @@ def test_every_packaged_file_is_a_list_of_facts():
     assert all(len(load_facts(name)) > 5 for name in packaged_facts())
 
 
+def test_facts_about_the_world_are_many_and_of_many_relations():
+    facts = load_facts("world")
+    relations = {fact.relation for fact in facts}
+    assert len(facts) >= 60
+    assert len(relations) >= 6
+    assert "" not in relations
+    assert len({(fact.text, fact.target) for fact in facts}) == len(facts)
+    assert all(fact.target.startswith(" ") for fact in facts)
+
+
+def test_a_relation_is_optional_and_a_text(tmp_path):
+    path = tmp_path / "f.jsonl"
+    path.write_text(JSONL.strip()[:-1] + ', "relation": "alias"}', encoding="utf-8")
+    assert [fact.relation for fact in load_facts(path)] == ["alias"]
+    path.write_text(JSONL.strip()[:-1] + ', "relation": 3}', encoding="utf-8")
+    with pytest.raises(InputError, match="and may have relation"):
+        load_facts(path)
+
+
 def test_the_papers_sentence_is_among_the_facts():
     assert any("space needle" in fact.text.lower() for fact in load_facts("world"))
 

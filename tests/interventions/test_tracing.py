@@ -1,6 +1,7 @@
 """Tracing: limits that must hold exactly, an independent loop, seeds, and what is not known."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +9,16 @@ import torch
 import xarray as xr
 
 from companion.errors import InputError
-from companion.interventions import Fact, Tracing, embedding_std, encode, save, trace
-from companion.interventions.tracing import _noise
+from companion.interventions import (
+    Fact,
+    Tracing,
+    embedding_std,
+    encode,
+    estimate_trace,
+    save,
+    trace,
+)
+from companion.interventions.restoring import _noise
 from companion.models import Model
 from companion.runtime import Runtime
 
@@ -158,6 +167,68 @@ def test_the_result_survives_storage(llama, tmp_path):
     save(found, tmp_path / "trace.nc")
     with xr.open_dataset(tmp_path / "trace.nc", engine="h5netcdf") as stored:
         xr.testing.assert_identical(stored.load(), found)
+
+
+def test_nothing_is_restored_for_what_is_not_known(llama):
+    whole, known = (trace(llama, FACTS, replace(SPEC, known_only=k)) for k in (False, True))
+    assert not known.known.any()
+    assert known.probability.isnull().all()
+    xr.testing.assert_identical(
+        known.drop_vars("probability").drop_attrs(), whole.drop_vars("probability").drop_attrs()
+    )
+
+
+def test_states_that_nothing_reads_keep_the_corrupted_value(traced):
+    end = traced.probability.isel(layer=-1).where(traced.role != "last")
+    corrupted = traced.probability_corrupted.broadcast_like(end)
+    assert ((end == corrupted) | end.isnull()).all()
+
+
+def test_an_interrupted_trace_goes_on_where_it_was(llama, tmp_path):
+    out = tmp_path / "trace.nc"
+    seen = []
+
+    def stop(done, total, **more):
+        seen.append(done)
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trace(llama, FACTS, SPEC, out=out, progress=stop)
+    assert not out.exists()
+    with pytest.raises(InputError, match=r"cannot resume .* draws was 3, now 2"):
+        trace(llama, FACTS, replace(SPEC, draws=2), out=out, resume=True)
+    again = trace(llama, FACTS, replace(SPEC, batch=1), out=out, resume=True, progress=stop)
+    straight = trace(llama, FACTS, SPEC)
+    xr.testing.assert_allclose(again, straight, rtol=1e-4)
+    with pytest.raises(InputError, match="there already"):
+        trace(llama, FACTS, SPEC, out=out)
+    finished = trace(llama, FACTS, SPEC, out=out, resume=True)
+    xr.testing.assert_equal(finished, again)
+    with torch.no_grad():
+        llama.net.lm_head.weight[0, 0] += 1
+    with pytest.raises(InputError, match=r"cannot resume .* weights was"):
+        trace(llama, FACTS, SPEC, out=out, resume=True)
+
+
+def test_a_model_in_memory_is_traced_with_its_tokenizer(llama):
+    named = replace(llama.runtime, seed=0)
+    ours = trace(replace(llama, runtime=named), FACTS, SPEC)
+    bare = trace(llama.net, FACTS, SPEC, tokenizer=llama.tokenizer)
+    np.testing.assert_allclose(bare.probability, ours.probability, rtol=1e-5)
+    with pytest.raises(InputError, match="fast tokenizer"):
+        trace(llama.net, FACTS, SPEC)
+
+
+def test_the_cost_counts_every_block_and_every_readout(llama, monkeypatch):
+    def counted(model, length):
+        return SimpleNamespace(seconds=lambda blocks, readouts: (blocks, readouts))
+
+    monkeypatch.setattr("companion.interventions.tracing.measure", counted)
+    assert estimate_trace(llama, FACTS[1:], SPEC) == (
+        SPEC.draws * (4 + 3 + 2 + 1) * 3 * 6,  # layers 0..3, three tokens from "py" on, 6 in all
+        SPEC.draws * (4 * 3 + 1) * 2,  # of the last layer only the last token is read
+    )
 
 
 @pytest.mark.parametrize(

@@ -130,9 +130,9 @@ def test_a_diverged_run_is_reported_and_the_others_go_on(grid, tmp_path, runtime
 def test_folders_are_not_mixed(grid, tmp_path, runtime):
     out = tmp_path / "out"
     runner.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
-    with pytest.raises(InputError, match="holds another grid"):
+    with pytest.raises(InputError, match=r"cannot resume .*: depths was \[1\], now \[1, 2\]"):
         runner.train(grid, out, runtime, resume=True)
-    with pytest.raises(InputError, match="add --resume"):
+    with pytest.raises(InputError, match=r"\(--resume\)"):
         runner.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)
     with pytest.raises(InputError, match="not empty"):
         runner.train(grid, tmp_path, runtime)

@@ -1,5 +1,6 @@
 """The ladder's figures show what is in the table and the logs."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -15,6 +16,16 @@ def test_loss_is_drawn_at_the_largest_common_number_of_tokens(ax):
     drawn = [bars.lines[0].get_ydata() for bars in ax.containers]
     assert np.allclose(drawn, [[4.38, 4.18], [4.06, 3.86]])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["m = 32", "m = 64"]
+
+
+def test_the_sweep_has_a_panel_for_each_scale_of_the_branches():
+    rows = [(ell, rate, ell * rate, scale) for scale in ("one", "inverse-sqrt-depth")
+            for ell in (2, 8) for rate in (2.0, 1.0)]  # fmt: skip
+    columns = ["ell", "learning_rate", "loss", "branch_scale"]
+    scaled, alike = ladder.sweep(pd.DataFrame(rows, columns=columns))
+    assert alike.get_title() == "all alike"
+    assert [line.get_ydata().tolist() for line in scaled.lines] == [[2, 4], [8, 16]]
+    plt.close(scaled.figure)
 
 
 def test_training_curves_are_running_means(ax):

@@ -78,7 +78,7 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
     whole = track.track_checkpoints(names(series), "step0,step8", CPU, **options)
 
     def stop_at(n):
-        def progress(name, done, total):
+        def progress(done, total, note=""):
             if done == n:
                 raise KeyboardInterrupt
 
@@ -89,9 +89,9 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
         track.track_checkpoints(
             names(series), "step0,step8", CPU, out=out, progress=stop_at(3), **options
         )
-    with pytest.raises(InputError, match="add --resume"):
+    with pytest.raises(InputError, match="--resume"):
         track.track_checkpoints(names(series), "step0,step8", CPU, out=out, **options)
-    with pytest.raises(InputError, match="other parameters"):
+    with pytest.raises(InputError, match="revisions was"):
         track.track_checkpoints(names(series), "step0,step64", CPU, out=out, resume=True, **options)
     probed = []
     record = track._record
@@ -146,12 +146,20 @@ def test_steps_are_read_from_names_of_several_kinds():
     assert track.steps("v10,v20") == {"v10": 10, "v20": 20}
 
 
-def test_a_call_that_was_killed_before_it_wrote_anything_goes_on(tmp_path):
-    (tmp_path / "f.parts").mkdir()
-    parts = track._parts(tmp_path / "f.nc", {"models": ["a"]}, resume=True)
-    assert (parts / "call.json").exists()
-    with pytest.raises(InputError, match="other parameters"):
-        track._parts(tmp_path / "f.nc", {"models": ["b"]}, resume=True)
+def test_the_interval_of_a_loss_knows_how_few_documents_there_are(series):
+    """Student's t with clusters - 1 degrees of freedom, as everywhere else, not the normal 1.96."""
+    from scipy.stats import t
+
+    from companion.probing.compare_models import probe_one
+    from companion.probing.summaries import estimates
+
+    options = OPTIONS | {"corpus": str(series / "text.jsonl")}
+    loss = track._record(f"{series}/ell2@step8", CPU, options)["loss"]
+    probed = probe_one(f"{series}/ell2@step8", CPU, **options)
+    _, sem = estimates(probed, "cross_entropy")
+    half = t.ppf(0.975, probed.attrs["clusters"] - 1) * sem[1]
+    assert probed.attrs["clusters"] < 20
+    assert float(loss[2] - loss[0]) == pytest.approx(half, rel=1e-6)
 
 
 def test_strangers_swaps_and_repetitions_raise_the_alarm():

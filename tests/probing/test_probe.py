@@ -287,7 +287,7 @@ def test_paper_compat_shows_what_the_published_choices_do(llama, tokens):
 
 
 def test_memory_that_does_not_suffice_halves_the_batch_with_a_notice(llama, draw, monkeypatch):
-    from companion.probing import sweep
+    from companion.probing.sweep import loop as sweep
 
     tokens = draw(8, 16)
     real = sweep.capture
@@ -326,10 +326,10 @@ def test_a_repeat_in_float32_that_does_not_fit_is_refused(build_model, draw, mon
 def test_batches_fit_into_memory(llama, monkeypatch):
     settings = Settings()
     for free, expected in ((10**12, memory.TOKENS_AT_ONCE["cpu"] // 64), (10**3, 1)):
-        monkeypatch.setattr(memory, "_free_bytes", lambda device, free=free: free)
+        monkeypatch.setattr(memory, "free_memory", lambda model, free=free: free)
         assert memory.blocks_at_once(llama, settings, 50, 64) == expected
     each, fixed = memory.block_bytes(llama, settings, 50, 64), memory.logit_bytes(llama, settings)
-    monkeypatch.setattr(memory, "_free_bytes", lambda device: 2 * (3 * each + fixed))
+    monkeypatch.setattr(memory, "free_memory", lambda model: 2 * (3 * each + fixed))
     assert memory.blocks_at_once(llama, settings, 50, 64) == 3
 
 

@@ -107,7 +107,7 @@ def test_absent_and_broken_results_are_refused(tmp_path):
     with pytest.raises(InputError, match="make one with"):
         load(tmp_path / "none.nc")
     (tmp_path / "broken.nc").write_bytes(b"not NetCDF")
-    with pytest.raises(InputError, match="no readable toy result"):
+    with pytest.raises(InputError, match="no readable NetCDF file"):
         load(tmp_path / "broken.nc")
 
 

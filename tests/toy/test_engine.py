@@ -49,7 +49,11 @@ def plain_weights(plain: reference.Plain) -> dict[str, list[torch.Tensor]]:
     result = {}
     for path, w in plain.student.named_parameters():
         if w.requires_grad:
-            name = f"{plain.ell}.head" if path == "head" else path.removeprefix("blocks.")
+            name = (
+                f"{plain.ell}.head"
+                if path == "head"
+                else path.removeprefix("blocks.").replace(".own.", ".")
+            )
             layer, _, own = name.partition(".")
             tensors = [w.detach(), *averages(plain.adam, w)]
             turned = [t.mT if t.dim() == 2 else t for t in tensors]
@@ -125,7 +129,7 @@ def stop_at(step):
 def test_resume_is_bit_identical(spec, exact, tmp_path, monkeypatch):
     monkeypatch.setattr("companion.toy.experiment.SAVE_EVERY", 0.0)
     ticks = iter(range(10**6))
-    monkeypatch.setattr("companion.toy.experiment.time.monotonic", lambda: 2.0 * next(ticks))
+    monkeypatch.setattr("companion.runs.progress.time.monotonic", lambda: 2.0 * next(ticks))
     path = tmp_path / "toy.checkpoint"
     for step in (3, 7):
         with pytest.raises(Stopped):

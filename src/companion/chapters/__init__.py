@@ -4,7 +4,14 @@ Floor 5. The flow is `discover` -> `stage_jobs` -> `execute` -> `build`; sources
 everything made lies under `_build/`.
 """
 
-from companion.chapters.execution import ChapterError, execute, job, stage_jobs
+from companion.chapters.execution import (
+    ChapterError,
+    Execution,
+    ParallelExecution,
+    execute,
+    job,
+    stage_jobs,
+)
 from companion.chapters.executor import Job
 from companion.chapters.fingerprint import environment_hash
 from companion.chapters.pages import BuildError, build
@@ -19,7 +26,9 @@ __all__ = [
     "BuildError",
     "Chapter",
     "ChapterError",
+    "Execution",
     "Job",
+    "ParallelExecution",
     "Parameter",
     "build",
     "collect_results",

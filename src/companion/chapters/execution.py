@@ -7,15 +7,45 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from companion.chapters.executor import Executor, Job
 from companion.chapters.fingerprint import chapter_fingerprint, environment_hash
 from companion.chapters.forecast import expected_seconds
 from companion.chapters.source import Book, Chapter
 from companion.runs import Progress, silent
+from companion.settings import Number, Whole, settings
 
-TIMEOUT = 3600.0
+
+@settings("execution")
+class Execution:
+    """How chapters are executed.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds that one chapter may take.
+    force : bool
+        Run also what is still good.
+    """
+
+    timeout: Annotated[Number, Field(gt=0)] = 3600.0
+    force: bool = False
+
+
+@settings("execution")
+class ParallelExecution(Execution):
+    """How many chapters are executed at the same time, besides.
+
+    Parameters
+    ----------
+    jobs : int
+        Chapters at a time, 0 for one a core; they share the cores out among themselves.
+    """
+
+    jobs: Annotated[Whole, Field(ge=0)] = 0
 
 
 class ChapterError(RuntimeError):
@@ -62,28 +92,17 @@ def stage_jobs(book: Book, chapters: Sequence[Chapter], profile: str) -> list[Jo
     return sorted(jobs, key=lambda one: -(one.expected or math.inf))
 
 
-def execute(
-    jobs: Sequence[Job],
-    *,
-    processes: int = 0,
-    timeout: float = TIMEOUT,
-    force: bool = False,
-    progress: Progress = silent,
-) -> list[str]:
-    """Run `jobs` in their order, several at a time.
+def execute(wanted: Sequence[Job], *, progress: Progress = silent, **how: Any) -> list[str]:
+    """Run jobs in their order, several at a time.
 
     Parameters
     ----------
-    jobs : sequence of Job
-    processes : int
-        How many at a time, 0 for one a core; they share the cores out among themselves.
-    timeout : float
-        Seconds that one chapter may take.
-    force : bool
-        Run also what is still good.
+    wanted : sequence of Job
     progress : Progress
         Called with the seconds done and expected of a chapter (its name is the task) or of all,
         from several threads, one at a time.
+    **how
+        See `Execution` and `ParallelExecution`.
 
     Returns
     -------
@@ -95,12 +114,13 @@ def execute(
     ChapterError
         If a chapter failed; the others have run to their end, partial notebooks are kept.
     """
-    due = [one for one in jobs if force or not one.fresh]
-    for one in jobs:
+    chosen = ParallelExecution(**how)
+    due = [one for one in wanted if chosen.force or not one.fresh]
+    for one in wanted:
         if one not in due:
             progress(0, 0, note="unchanged, not run again", task=one.chapter)
     if due:
-        _run_all(due, processes, timeout, progress)
+        _run_all(due, chosen.jobs, chosen.timeout, progress)
     return [one.chapter for one in due]
 
 

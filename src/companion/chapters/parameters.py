@@ -14,13 +14,27 @@ import re
 import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import yaml
+from pydantic import Strict, TypeAdapter, ValidationError
 
 from companion.errors import InputError
+from companion.settings import Number, Whole
 
-SCALARS = {"int": int, "float": float, "str": str, "bool": bool}
+
+class _Scalar(NamedTuple):
+    annotation: Any
+    words: str
+    ordered: bool = False
+
+
+SCALARS = {
+    "int": _Scalar(Whole, "a whole number", ordered=True),
+    "float": _Scalar(Number, "a number", ordered=True),
+    "str": _Scalar(Annotated[str, Strict()], "a text"),
+    "bool": _Scalar(bool, "true or false"),
+}
 _RANGE = re.compile(r"\[([-+.\deE ]*),([-+.\deE ]*)\]\s*$")
 _CHOICES = re.compile(r"\{([^{}]*)\}\s*$")
 
@@ -60,19 +74,20 @@ class Parameter:
             If the type is wrong or the value is outside the limits.
         """
         if not self.type.startswith("list["):
-            return self._element(value, self.type)
+            return self._element(value)
         items = _items(value) if isinstance(value, str) else value
         if not isinstance(items, list):
             raise InputError(f"{self.name}={value!r} is not a {self.type}")
-        return [self._element(item, self.type[5:-1]) for item in items]
+        return [self._element(item) for item in items]
 
-    def _element(self, value: Any, kind: str) -> Any:
-        converted = _convert(value, kind)
-        if converted is None:
-            raise InputError(f"{self.name}={value!r} is not {_article(kind)}")
-        if self.choices and str(converted) not in self.choices:
-            raise InputError(f"{self.name}={value!r} must be {self.limits}")
-        if kind in ("int", "float") and not self.low <= converted <= self.high:
+    def _element(self, value: Any) -> Any:
+        kind = SCALARS[self.type.removeprefix("list[").removesuffix("]")]
+        try:
+            converted = TypeAdapter(kind.annotation).validate_python(value)
+        except ValidationError:
+            raise InputError(f"{self.name}={value!r} is not {kind.words}") from None
+        outside = kind.ordered and not self.low <= converted <= self.high
+        if outside or (self.choices and str(converted) not in self.choices):
             raise InputError(f"{self.name}={value!r} must be {self.limits}")
         return converted
 
@@ -150,30 +165,11 @@ def _comments(source: str) -> dict[int, str]:
     return {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}
 
 
-def _convert(value: Any, kind: str) -> Any:
-    """`value` as `kind`, or None; only a string is reinterpreted, and an int serves as a float."""
-    if isinstance(value, str) and kind != "str":
-        if kind == "bool":
-            return {"true": True, "false": False}.get(value.lower())
-        try:
-            return None if value.strip().lower() == "nan" else SCALARS[kind](value)
-        except ValueError:
-            return None
-    if kind == "float" and type(value) is int:
-        return float(value)
-    return value if type(value) is SCALARS[kind] else None
-
-
 def _items(text: str) -> Any:
     try:
         return yaml.safe_load(text if text.lstrip().startswith("[") else f"[{text}]")
     except yaml.YAMLError:
         return None
-
-
-def _article(kind: str) -> str:
-    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false"}
-    return names[kind]
 
 
 def _bounds(low: float, high: float) -> str:

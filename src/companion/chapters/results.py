@@ -35,15 +35,15 @@ def record_results(executed: Path, record: Path) -> dict[str, Any]:
     run = notebook["metadata"]["companion"]["run"]
     stamps = list(_outputs(notebook, PROVENANCE_MIME))
     claims = [{**claim, "chapter": executed.stem} for claim in _outputs(notebook, CLAIM_MIME)]
-    found = {
+    results = {
         "chapter": executed.stem,
         "parameters": run["parameters"],
         "seconds": run["seconds"],
         "provenance": stamps[-1] if stamps else None,
         "claims": claims,
     }
-    write_json(record, found)
-    return found
+    write_json(record, results)
+    return results
 
 
 def write_ledger(records: Iterable[Path], target: Path) -> dict[str, Any]:
@@ -62,12 +62,12 @@ def write_ledger(records: Iterable[Path], target: Path) -> dict[str, Any]:
             raise InputError(f"claim key {claim.key!r} is used twice, in {both}")
         homes[claim.key] = claim.chapter
     verdicts = Counter(claim.verdict for claim in claims)
-    found = {
+    content = {
         "counts": {verdict: verdicts[verdict] for verdict in VERDICTS},
         "claims": [claim.to_dict() for claim in claims],
     }
-    write_json(target, found)
-    return found
+    write_json(target, content)
+    return content
 
 
 def collect_results(book: Book, chapters: Sequence[Chapter]) -> dict[str, int]:

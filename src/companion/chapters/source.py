@@ -49,22 +49,27 @@ class Book:
 
     @property
     def sources(self) -> Path:
+        """Chapters, pages, profiles and stored results."""
         return self.root / "book"
 
     @property
     def build(self) -> Path:
+        """Everything that is made."""
         return self.root / "_build"
 
     @property
     def stage(self) -> Path:
+        """What Sphinx reads: pages beside executed notebooks."""
         return self.build / "stage"
 
     @property
     def results(self) -> Path:
+        """What each chapter found, and the ledger of claims."""
         return self.build / "results"
 
     @property
     def html(self) -> Path:
+        """The built pages."""
         return self.build / "html"
 
     @property
@@ -87,8 +92,8 @@ class Book:
         if name not in PROFILES:
             raise InputError(f"no profile {name!r}: use {' or '.join(PROFILES)}")
         path = self.sources / "profiles" / f"{name}.yaml"
-        found = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.exists() else {}
-        return {find(self, chapter).name: values or {} for chapter, values in found.items()}
+        listed = (yaml.safe_load(path.read_text("utf-8")) or {}) if path.exists() else {}
+        return {find(self, chapter).name: values or {} for chapter, values in listed.items()}
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,12 @@ class Chapter:
 
     @property
     def name(self) -> str:
+        """The name of its file, by which commands know it."""
         return self.path.stem
 
     @cached_property
     def notebook(self) -> dict[str, Any]:
+        """The source as JSON has it."""
         try:
             return json.loads(self.path.read_text("utf-8"))
         except (OSError, json.JSONDecodeError) as broken:
@@ -110,6 +117,7 @@ class Chapter:
 
     @property
     def title(self) -> str:
+        """Its first heading."""
         for cell in self.notebook["cells"]:
             for line in source(cell).splitlines():
                 if cell["cell_type"] == "markdown" and line.startswith("# "):
@@ -128,6 +136,7 @@ class Chapter:
 
     @property
     def cells(self) -> int:
+        """How many code cells it has."""
         return sum(cell["cell_type"] == "code" for cell in self.notebook["cells"])
 
     @cached_property
@@ -151,11 +160,11 @@ def source(cell: dict[str, Any]) -> str:
 
 def discover(book: Book) -> tuple[Chapter, ...]:
     """All chapters of the book in the order of its table of contents, then any others."""
-    listed = _in_contents(book.root / "_toc.yml")
-    found = [path for path in book.sources.glob("*.ipynb") if not path.name.startswith(".")]
-    order = {name: place for place, name in enumerate(listed)}
-    found.sort(key=lambda path: (order.get(f"book/{path.stem}", len(order)), path.stem))
-    return tuple(Chapter(path) for path in found)
+    contents = _in_contents(book.root / "_toc.yml")
+    paths = [path for path in book.sources.glob("*.ipynb") if not path.name.startswith(".")]
+    order = {name: place for place, name in enumerate(contents)}
+    paths.sort(key=lambda path: (order.get(f"book/{path.stem}", len(order)), path.stem))
+    return tuple(Chapter(path) for path in paths)
 
 
 def find(book: Book, name: str) -> Chapter:

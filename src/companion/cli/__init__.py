@@ -1,25 +1,21 @@
 """The `companion` command: a thin shell over the rooms.
 
-Floor 6. Each module of this package registers its own commands; heavy imports wait until a
-command runs, so that `companion --help` is quick.
+Floor 6. `commands` has them, a module each; `settings` makes options of settings, `progress` shows
+how far a run is, `group` ends a command in one sentence. A command's module, and the room behind
+it, are imported when it is called, so that `companion --help` is quick.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import typer
 
-from companion.cli.group import Group
+from companion.cli.group import Group, Root
 
-COMMANDS = (
-    *("book", "models", "probing", "scaling", "toy", "trace", "dynamics", "ladder"),
-    "calibrate",
-)
+__all__ = ["Group", "app", "main"]
 
 app = typer.Typer(
     name="companion",
-    cls=Group,
+    cls=Root,
     help="Run, rebuild and extend the companion to inverse depth scaling.",
     no_args_is_help=True,
     add_completion=False,
@@ -28,8 +24,9 @@ app = typer.Typer(
 )
 
 
-for _name in COMMANDS:
-    import_module(f"companion.cli.{_name}").register(app)
+@app.callback()
+def _commands_are_found_by_name() -> None:
+    pass
 
 
 def main() -> None:

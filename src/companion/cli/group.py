@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import errno
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,8 +18,18 @@ from typer.core import TyperGroup
 from companion.errors import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
+HOME = "companion.cli.commands"
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy that typer carries
+COMMANDS = {
+    **dict.fromkeys(("doctor", "chapters", "run", "build", "serve"), "book"),
+    **dict.fromkeys(("models", "fetch"), "models"),
+    **dict.fromkeys(("probe", "merge"), "probing"),
+    **dict.fromkeys(("fit", "plan"), "scaling"),
+    **{name: name for name in ("ablate", "toy", "calibrate", "trace", "dynamics", "ladder")},
+}
+"""The module of `companion.cli.commands` that has each command."""
 FORMERLY = {"ship": "export"}
+"""Old names of commands, which still work, with the new ones."""
 
 
 class Group(TyperGroup):
@@ -44,8 +58,39 @@ class Group(TyperGroup):
         now = FORMERLY.get(cmd_name)
         if known is not None or now is None:
             return known
-        typer.echo(f"note: `{cmd_name}` is now `{now}`", err=True)
+        path = ctx.command_path
+        typer.echo(f"warning: `{path} {cmd_name}` is called `{path} {now}`", err=True)
         return super().get_command(ctx, now)
+
+
+class Root(Group):
+    """All commands, each with its module imported once it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order in which help shows them."""
+        return [*super().list_commands(ctx), *COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of that name."""
+        if cmd_name in COMMANDS:
+            part = typer.Typer(cls=Group, rich_markup_mode=None)
+            part.callback()(lambda: None)
+            import_module(f"{HOME}.{COMMANDS[cmd_name]}").register(part)
+            return typer.main.get_command(part).get_command(ctx, cmd_name)  # type: ignore[attr-defined]
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Names and first sentences, read from the sources: nothing is imported for them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(name)) for name in COMMANDS])
+
+
+def _summary(command: str) -> str:
+    """The first line that a command's function, or else its module, says of itself."""
+    found = find_spec(f"{HOME}.{COMMANDS[command]}")
+    tree = ast.parse(Path(str(found and found.origin)).read_text("utf-8"))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return (ast.get_docstring(functions.get(command, tree)) or "").partition("\n")[0]
 
 
 def _end(said: str, code: int, because: BaseException) -> None:

@@ -63,8 +63,9 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def described(cls: type) -> dict[str, str]:
-    """What a class's numpydoc docstring says of each of its parameters, on one line."""
-    text = inspect.cleandoc(cls.__doc__ or "")
+    """What the numpydoc docstrings of a class and its bases say of each parameter, on one line."""
+    texts = [inspect.cleandoc(one.__doc__ or "") for one in reversed(cls.__mro__)]
+    text = "\n\n".join(texts)
     entries = re.findall(r"^(\w[\w, ]*) : .*((?:\n {4}.*)+)", text, re.MULTILINE)
     return {name: " ".join(said.split()) for names, said in entries for name in names.split(", ")}
 
@@ -82,8 +83,10 @@ def _option(name: str, field: FieldInfo, said: str) -> inspect.Parameter:
     bounded = base is not dict and re.search(r"\d|one of", limits)
     kind = {tuple: str, dict: list[str]}.get(base, base)
     form = {tuple: "A,B,...", dict: "KEY=VALUE"}.get(base)
-    option = typer.Option(help=f"{said} ({limits})" if bounded else said, metavar=form)
     default = inspect.Parameter.empty if field.is_required() else _shown(field.default)
+    names = [f"--{name.replace('_', '-')}"] if default is False else []  # or --no-NAME comes too
+    text = f"{said} ({limits})" if bounded else said
+    option = typer.Option(*names, help=text, metavar=form)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

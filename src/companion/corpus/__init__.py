@@ -1,12 +1,12 @@
 """Where text comes from, and how it becomes fixed-length blocks of tokens with document ids."""
 
+from companion.corpus.names import open_source
 from companion.corpus.packing import DOCUMENT_TOKENS, Block, Blocks, blocks
 from companion.corpus.sources import (
     HELD_OUT_PACKAGES,
     TRAIN_PACKAGES,
     Document,
     Source,
-    open_source,
 )
 
 __all__ = [

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from companion.corpus.sources import Document, Source, open_source
+from companion.corpus.names import open_source
+from companion.corpus.sources import Document, Source
 from companion.errors import InputError
 
 DOCUMENT_TOKENS = 1024

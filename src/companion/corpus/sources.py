@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from companion.errors import InputError
+from companion.runs import content_hash
 from companion.runtime import hub_reachable
 
 TRAIN_PACKAGES = ("torch", "transformers", "sympy", "pandas", "scipy", "numpy", "matplotlib")
@@ -51,27 +52,6 @@ class Source:
 
     def __iter__(self) -> Iterator[Document]:
         return iter(self.read())
-
-
-def open_source(name: str) -> Source:
-    """The documents of corpus `name`, see `blocks`."""
-    if name in ("python-source", "python-source:held-out"):
-        return python_source(name, HELD_OUT_PACKAGES)
-    if name == "python-source:train":
-        return python_source(name, TRAIN_PACKAGES)
-    if name == "english":
-        from companion.corpus.english import english_source
-
-        return english_source(name)
-    if name.startswith("hub:"):
-        return hub_source(name)
-    path = Path(name).expanduser()
-    if name and path.exists():
-        return path_source(name, path)
-    raise InputError(
-        f"corpus {name!r} is neither python-source, english, hub:NAME, nor a file or "
-        "folder that exists"
-    )
 
 
 def python_source(name: str, packages: Iterable[str]) -> Source:
@@ -130,10 +110,18 @@ def path_source(name: str, path: Path) -> Source:
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     if not files:
         raise InputError(f"corpus folder {name!r} has no files")
-    facts = {"files": len(files), "bytes": sum(file.stat().st_size for file in files)}
+    # Two texts of one size are two texts: what is in them decides whether a run may go on.
+    facts = {"files": len(files), "sha256": _digest(path, name)}
     if not path.is_dir() and path.suffix != ".jsonl":
         return Source(name, lambda: _passages(path), facts | {"passage": PASSAGE}, one_text=True)
     return Source(name, lambda: (d for file in files for d in _file_documents(file)), facts)
+
+
+def _digest(path: Path, name: str) -> str:
+    try:
+        return content_hash(path)
+    except OSError as error:
+        raise InputError(f"corpus {name!r} cannot be read: {error.strerror}") from None
 
 
 def _passages(file: Path) -> Iterator[Document]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from companion.ladder import analysis
@@ -26,7 +27,7 @@ def origin(stamp: Mapping[str, Any], table: pd.DataFrame) -> dict[str, str | flo
         "trained-on": f"{stamp['device']}, {stamp['runtime']['dtype']}",
         "train-tokens": f"{train['tokens']:,}",
         "held-tokens": f"{held_out['tokens']:,}",
-        "best": float(table["loss"].min()),
+        "best": float(np.min(table["loss"])),
     }
 
 

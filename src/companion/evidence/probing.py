@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,15 +41,32 @@ LAYER_COLUMNS = (
 )
 
 
+def loss_claims(
+    datasets: Mapping[str, xr.Dataset], generator: np.random.Generator, about: str = ""
+) -> list[Claim]:
+    """The paper's claim by its own lens and by the logit lens, and whether either reads anything.
+
+    Parameters
+    ----------
+    datasets, generator
+        As for `loss_falls_gradually`.
+    about : str
+        What kind of models they are; it ends the claims' keys.
+    """
+    verdicts = [loss_falls_gradually(datasets, generator, lens) for lens in LENS_NAMES]
+    verdicts.append(lens_beats_a_guess(datasets))
+    end = f"-{about}" if about else ""
+    return [replace(claim, key=claim.key + end) for claim in verdicts]
+
+
 def loss_falls_gradually(
     datasets: Mapping[str, xr.Dataset], generator: np.random.Generator, lens: str = ""
 ) -> Claim:
     """Loss through a lens falls in most layers, and middle layers share its fall.
 
-    Three things can contradict it, in any model: that fewer than nine tenths of the layers lower
-    the loss; that its participation among the middle layers is below 1/2, where k steps among n
-    layers give k/n; and that the middle layers read worse than a uniform guess over the
-    vocabulary, ln V, for then what falls there is no prediction's loss.
+    Two things can contradict it, in any model: that fewer than nine tenths of the layers lower
+    the loss, or that its participation among the middle layers is below 1/2, where k steps among
+    n layers give k/n.
 
     Parameters
     ----------
@@ -90,12 +107,32 @@ def _gradual(
             participation(removed, sem, generator),
             (EVEN, 1.0),
         ),
-        measurement(
-            f"middle layers' loss above a uniform guess (nats/token), {name}",
-            above_guess(dataset, lens),
-            (-math.inf, 0.0),
-        ),
     ]
+
+
+def lens_beats_a_guess(datasets: Mapping[str, xr.Dataset]) -> Claim:
+    """Loss read from the middle layers at most ln V, that of a uniform guess over the vocabulary.
+
+    Where it is more, what falls by layer is no prediction's loss, and a gradual fall says little.
+    """
+    measurements = [
+        measurement(
+            f"{how.lower()}, loss above a guess (nats/token), {name}",
+            above_guess(d, lens),
+            (-math.inf, 0.0),
+        )
+        for name, d in datasets.items()
+        for lens, how in LENS_NAMES.items()
+        if f"cross_entropy{lens}" in d
+    ]
+    return claim_on_probes(
+        "lens-beats-a-guess",
+        "What a lens reads from the middle layers is better than a uniform guess.",
+        "taken for granted in the paper's figure 2; our test",
+        datasets,
+        measurements,
+        "no model was read through a lens",
+    )
 
 
 def above_guess(dataset: xr.Dataset, lens: str = "") -> Interval:
@@ -124,6 +161,22 @@ def _against(dataset: xr.Dataset, lens: str) -> str:
     return "better than a uniform guess" if away.high < 0 else "no different from a uniform guess"
 
 
+@dataclass(frozen=True)
+class LossNumbers:
+    """Losses in nats per token: of the first state by either lens, the model's own, a guess's."""
+
+    first: float
+    logit_first: float
+    own: float
+    uniform: float
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset) -> LossNumbers:
+        """Those of a probe with both lenses."""
+        first, logit_first = (profile(dataset, f"cross_entropy{s}")[0] for s in LENS_NAMES)
+        return cls(first, logit_first, own_loss(dataset).estimate, math.log(dataset.attrs["V"]))
+
+
 def by_layer(dataset: xr.Dataset) -> pd.DataFrame:
     """Means of the main quantities, one row a layer; NaN where a layer has no value."""
     import pandas as pd
@@ -149,9 +202,10 @@ def loss_sentence(datasets: Mapping[str, xr.Dataset]) -> str:
 
 def origin_of_probe(dataset: xr.Dataset) -> str:
     """Where and on what a stored probe was measured, in words."""
-    stamp = json.loads(dataset.attrs["provenance"])[0]
+    about, stamp = dataset.attrs, json.loads(dataset.attrs["provenance"])[0]
+    share = f", the lenses at {100 * about['lens_fraction']:.2g} % of them"
     return (
-        f"{dataset.attrs['model']} ({depth(dataset)} blocks), {dataset.attrs['tokens']:,} tokens of "
-        f"{dataset.attrs['corpus_name']}, the lenses at {100 * dataset.attrs['lens_fraction']:.2g} % "
-        f"of them, on {dataset.attrs['device']}, {stamp['time'][:10]}, commit {stamp['commit']}."
+        f"{about['model']} ({depth(dataset)} blocks), {about['tokens']:,} tokens of "
+        f"{about['corpus_name']}{share if about['lens'] != 'none' else ''}, on {about['device']}, "
+        f"{stamp['time'][:10]}, commit {stamp['commit']}."
     )

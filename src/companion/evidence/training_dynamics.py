@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
 from companion.evidence.geometry import INVERSE
+from companion.files import read_netcdf, stored
 from companion.probing.compare_models import short_name
-from companion.probing.training.exponents import rotation_exponents, steady_from
+from companion.probing.training.exponents import by_width, rotation_exponents, steady_from
 from companion.probing.training.track import BOUNDS
 
 if TYPE_CHECKING:
@@ -90,3 +92,23 @@ def evenness_sentence(tracked: xr.Dataset) -> str:
         f"of consecutive updates {float(cosine[0]):.2f}, highest ({float(cosine.max()):.2f}) at "
         f"step {int(cosine.idxmax())}, and {float(cosine[-1]):.2f}."
     )
+
+
+def stored_training(name: str = "training_dynamics.nc") -> tuple[dict[str, xr.Dataset], str]:
+    """A stored result by width, and where it comes from; none, and why, where there is none."""
+    try:
+        wide = read_netcdf(stored(name))
+    except InputError as absent:
+        return {}, f"not yet run ({absent})."
+    return by_width(wide), origin(wide)
+
+
+def live_sentences(tracked: xr.Dataset) -> dict[str, str]:
+    """What a run says, for the prose: its models and steps, alarm, exponent and evenness."""
+    return {
+        "live-models": ", ".join(tracked["model"].values),
+        "live-steps": str(tracked.sizes["step"]),
+        "alarm": tracked.attrs["alarm"],
+        "onset": inverse_law_sentence(rotation_exponents(tracked)),
+        "even": evenness_sentence(tracked),
+    }

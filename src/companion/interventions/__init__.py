@@ -10,6 +10,7 @@ from companion.interventions.ablation import ablate, estimate_ablation
 from companion.interventions.blocks import KINDS, intervene, places
 from companion.interventions.comparison import (
     Pretrained,
+    Text,
     ablate_models,
     ablate_or_stored,
     ablate_text,
@@ -24,7 +25,8 @@ from companion.interventions.costs import (
 )
 from companion.interventions.encoding import ROLES, Encoded, encode
 from companion.interventions.facts import Fact, load_facts, packaged_facts
-from companion.interventions.tracing import Tracing, embedding_std, save, trace
+from companion.interventions.restoring import Tracing, embedding_std
+from companion.interventions.tracing import estimate_trace, save, trace
 
 __all__ = [
     "KINDS",
@@ -32,6 +34,7 @@ __all__ = [
     "Encoded",
     "Fact",
     "Pretrained",
+    "Text",
     "Tracing",
     "ablate",
     "ablate_models",
@@ -41,6 +44,7 @@ __all__ = [
     "embedding_std",
     "encode",
     "estimate_ablation",
+    "estimate_trace",
     "gain_of_depth",
     "intervene",
     "load_facts",

@@ -77,7 +77,7 @@ def ablate(
     kinds = (kind,) if isinstance(kind, str) else tuple(kind)
     plan = [(k, layer) for k in kinds for layer in places(k, model.ell)]
     rows, documents = _rows(tokens)
-    _check(model, rows, read_fraction, batch_size)
+    _check(model, rows, batch_size)
     read = _positions(rows.shape, read_fraction, model.runtime.seed)
     sums = _Sums.empty(len(plan) + 2, np.take_along_axis(documents, read + 1, 1))
     blocks, readouts = units(model, plan, len(rows), rows.shape[1], read.shape[1])
@@ -186,19 +186,19 @@ def _rows(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.repeat(np.arange(len(rows))[:, None], rows.shape[1], axis=1)
 
 
-def _check(model: Model, rows: np.ndarray, read_fraction: float, batch_size: int | None) -> None:
-    if not 0 < read_fraction <= 1:
-        raise InputError(f"read_fraction {read_fraction} must be above 0 and at most 1")
+def _check(model: Model, rows: np.ndarray, batch_size: int | None) -> None:
     if batch_size is not None and batch_size < 1:
         raise InputError(f"batch size {batch_size} is out of range: use at least 1 block")
     if rows.min() < 0 or rows.max() >= model.V:
         raise InputError(
-            f"token {int(rows.max() if rows.min() >= 0 else rows.min())} is none of model "
-            f"{model.name!r}: use 0..{model.V - 1}"
+            f"tokens {rows.min()}..{rows.max()} are not all of model {model.name!r}: "
+            f"use 0..{model.V - 1}"
         )
 
 
 def _read_in_a_row(length: int, fraction: float) -> int:
+    if not 0 < fraction <= 1:
+        raise InputError(f"read_fraction {fraction} must be above 0 and at most 1")
     return math.ceil(fraction * (length - 1))
 
 

@@ -14,6 +14,7 @@ from companion.errors import InputError
 
 _SLOT = "{subject}"
 _FIELDS = ("prompt", "subject", "target")
+_OPTIONAL = ("relation",)
 _PACKAGED = Path(__file__).resolve().parents[1] / "data" / "facts"
 
 
@@ -28,6 +29,9 @@ class Fact:
     subject : str
     target : str
         Continues the prompt letter by letter: give the space that comes before a word.
+    relation : str
+        What ties subject and target, e.g. "capital"; facts of one relation are not independent.
+        Empty where the file names none.
 
     Raises
     ------
@@ -38,6 +42,7 @@ class Fact:
     prompt: str
     subject: str
     target: str
+    relation: str = ""
 
     def __post_init__(self) -> None:
         if not (self.prompt and self.subject and self.target):
@@ -70,7 +75,7 @@ def packaged_facts() -> list[str]:
 def load_facts(name_or_path: str | Path) -> list[Fact]:
     """Read facts from YAML (a list) or JSONL; or packaged ones by name.
 
-    Every record has `prompt`, `subject` and `target`; nothing else.
+    Every record has `prompt`, `subject` and `target`, and may have `relation`; nothing else.
 
     Raises
     ------
@@ -101,9 +106,10 @@ def _parse(path: Path) -> Any:
 
 
 def _fact(record: Any, number: int, path: Path) -> Fact:
-    proper = isinstance(record, Mapping) and set(record) == set(_FIELDS)
+    proper = isinstance(record, Mapping) and set(record) - set(_OPTIONAL) == set(_FIELDS)
     if not proper or not all(isinstance(value, str) for value in record.values()):
         raise InputError(
-            f"fact {number} of {str(path)!r} must have exactly the texts {', '.join(_FIELDS)}"
+            f"fact {number} of {str(path)!r} must have exactly the texts {', '.join(_FIELDS)}, "
+            f"and may have {', '.join(_OPTIONAL)}"
         )
     return Fact(**record)

@@ -154,21 +154,20 @@ def _ends(model: Model, ids: Tensor, stream: Stream, plan: Plan, merged: int, te
     def run(index: int, states: Tensor) -> Tensor:
         return replay(model, stream, index, states.clone())  # some blocks add to their input
 
-    for at, state in zip(
-        by_layer, disturbed([plan[i] for i in by_layer], stream, run), strict=True
-    ):
-        h[at] = state
     joins = [_joins(item, model.ell) for item in plan]
-    tell(ids.numel() * sum(at - layer for at, (_, layer) in zip(joins, plan, strict=True)))
+    states = disturbed([plan[at] for at in by_layer], stream, run)
+    for at, state in zip(by_layer, states, strict=True):
+        h[at] = state
+        tell(ids.numel() * (joins[at] - plan[at][1]))
     calls: dict[int, tuple[Call, ...]] = {}
     for depth in range(joins[0], model.ell):
         active = bisect_right(joins, depth)
         for part in h[:active].split(merged):
             if len(part) not in calls:
                 calls[len(part)] = calls_for(model, ids.repeat(len(part), 1), stream)
-            states = part.flatten(0, 1)
-            states.copy_(calls[len(part)][depth](model.blocks[depth], states))
-            tell(states.shape[0] * states.shape[1])
+            rows = part.flatten(0, 1)
+            rows.copy_(calls[len(part)][depth](model.blocks[depth], rows))
+            tell(ids.numel() * len(part))
     return h
 
 

@@ -8,72 +8,38 @@ and a plain statement where the model does not know the fact in the first place.
 from __future__ import annotations
 
 import json
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor
 
-from companion.errors import InputError
 from companion.files import write_netcdf
-from companion.interventions.encoding import Encoded, encode
+from companion.interventions.encoding import encode
 from companion.interventions.facts import Fact, load_facts
-from companion.models import Model, Stream, capture, load_model, patched, started_at
+from companion.interventions.restoring import (
+    Tracing,
+    embedding_std,
+    trace_one,
+)
+from companion.models import Model, as_model, measure
 from companion.provenance import provenance
-from companion.runtime import Runtime
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Tracing:
-    """How to trace.
-
-    Parameters
-    ----------
-    noise : float
-        Standard deviation of the noise on the subject, in that of the embedding's values.
-    draws : int
-        Draws of noise per fact.
-    window : float
-        How many layers to restore at once, as a share of the depth; at least one layer.
-    max_rank : int
-        A fact counts as known only if every token of its target is among that many first.
-    batch : int
-        Runs at once.
-    """
-
-    noise: float = 3.0
-    draws: int = 4
-    window: float = 0.1
-    max_rank: int = 1
-    batch: int = 128
-
-    def __post_init__(self) -> None:
-        if not self.noise > 0:
-            raise InputError(f"noise {self.noise} must be positive")
-        if not 0 <= self.window <= 1:
-            raise InputError(f"window {self.window} must be a share of the depth, 0 to 1")
-        if min(self.draws, self.max_rank, self.batch) < 1:
-            raise InputError("draws, max_rank and batch must be at least 1")
-
-    def layers(self, layer: int, ell: int) -> range:
-        """The layers of h restored around `layer`, cut off at 0 and at ell."""
-        width = max(1, round(self.window * ell))
-        first = layer - (width - 1) // 2
-        return range(max(first, 0), min(first + width, ell + 1))
+from companion.runs import Output, Progress, silent
 
 
 def trace(
-    model: Model | str,
+    model: Model | str | Any,
     facts: Sequence[Fact] | str | Path,
     spec: Tracing | None = None,
     *,
-    progress: Progress | None = None,
+    tokenizer: Any = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> xr.Dataset:
     r"""Restore the clean h[layer] at one token of a corrupted run; read the target's probability.
 
@@ -83,11 +49,17 @@ def trace(
 
     Parameters
     ----------
-    model : Model or str
-        A loaded model, or its name.
+    model : Model, str or transformers model
+        A loaded model, its name, or a transformers model in memory with its `tokenizer`.
     facts : sequence of Fact, or name or path of a facts file
     spec : Tracing, optional
-    progress : callable, optional
+    tokenizer : transformers tokenizer, optional
+        Of a transformers model in memory.
+    out : path, optional
+        Where to write the result; each fact that is done is kept beside it meanwhile.
+    resume, overwrite : bool
+        Go on with what is there, or replace it, see `companion.runs.Output`.
+    progress : callable
         Called with (facts done, facts in all).
 
     Returns
@@ -95,146 +67,76 @@ def trace(
     xarray.Dataset
         `probability` (prompt, noise, layer, token), `probability_clean` (prompt),
         `probability_corrupted` (prompt, noise), `rank` (prompt; worst of the target's tokens in
-        the clean run, 1 is first), `known` and `reason` (prompt), `token_text` and `role`
-        (prompt, token). Layer 0 is the embeddings, layer ell the last block's output; tokens
-        that a shorter prompt does not have are NaN. Tokens before the subject cannot change
-        anything and carry the corrupted run's value.
+        the clean run, 1 is first), `known`, `reason` and `relation` (prompt), `token_text` and
+        `role` (prompt, token). Layer 0 is the embeddings, layer ell the last block's output;
+        tokens that a shorter prompt does not have are NaN. Tokens before the subject cannot
+        change anything and carry the corrupted run's value.
 
     Raises
     ------
     InputError
-        If a fact does not fit its prompt, or the model has no fast tokenizer.
+        If a fact does not fit its prompt, the model has no fast tokenizer, or as `Output`.
 
     Notes
     -----
     Paper, section on causal tracing (figure 6); method of Meng et al. 2022.
     """
     spec = spec or Tracing()
-    model = load_model(model, Runtime.choose()) if isinstance(model, str) else model
+    model = as_model(model)
+    model = replace(model, tokenizer=tokenizer) if tokenizer is not None else model
     facts = load_facts(facts) if isinstance(facts, str | Path) else list(facts)
     encoded = [encode(fact, model.tokenizer) for fact in facts]
     std = embedding_std(model)
+    identity = _identity(model, facts, spec) if out else {}
     traced = []
-    for number, (fact, item) in enumerate(zip(facts, encoded, strict=True), 1):
-        traced.append(_trace_one(model, fact, item, spec, std))
-        if progress:
+    with Output(out, identity, resume=resume, overwrite=overwrite) as output:
+        if output.finished is not None:
+            return output.finished
+        for number, (fact, item) in enumerate(zip(facts, encoded, strict=True), 1):
+            one = partial(trace_one, model, fact, item, spec, std)
+            traced.append(output.kept(f"fact-{number}.nc", one))
             progress(number, len(facts))
+        result = _joined(traced).assign_attrs(_attrs(model, facts, spec, std))
+        output.finish(result)
+    return result
+
+
+def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
     blank = {"token_text": "", "role": ""}
-    joined = xr.concat(traced, "prompt", join="outer", fill_value=blank)
-    return joined.assign_attrs(_attrs(model, facts, spec, std))
+    result = xr.concat(parts, "prompt", join="outer", fill_value=blank)
+    result.probability.encoding = {"zlib": True, "complevel": 9, "shuffle": True}
+    return result
 
 
-def embedding_std(model: Model) -> float:
-    """Standard deviation of what the embedding puts out, over its whole vocabulary.
+def estimate_trace(model: Model, facts: Sequence[Fact], spec: Tracing) -> float:
+    """Seconds that `trace` will take on this machine, from a measurement of about a second.
 
-    That of the weights, times the factor by which some families scale them.
+    An upper bound where `spec.known_only` is set: which facts are known is not asked.
     """
-    embedding = model.net.get_input_embeddings()
-    some = torch.arange(min(256, len(embedding.weight)), device=embedding.weight.device)
-    with torch.inference_mode():
-        scale = embedding(some).float().std() / embedding.weight[some].float().std()
-        return float(embedding.weight.float().std() * scale)
+    encoded = [encode(fact, model.tokenizer) for fact in facts]
+    blocks = readouts = 0
+    for item in encoded:
+        layers = spec.places(item, model.ell)[:, 0]
+        blocks += len(item.ids) * int((model.ell - layers).sum())
+        readouts += len(item.target) * len(layers)
+    length = sorted(len(item.ids) for item in encoded)[len(encoded) // 2]
+    return measure(model, length).seconds(blocks, readouts)
 
 
-@torch.inference_mode()
-def _trace_one(model: Model, fact: Fact, item: Encoded, spec: Tracing, std: float) -> xr.Dataset:
-    ids = torch.tensor([item.ids], device=model.device)
-    clean = capture(model, ids)
-    noise = _noise(model, fact, item, spec) * (spec.noise * std)
-    corrupted = capture(model, ids.expand(spec.draws, -1), noise=noise)
-    given, lost = (model.readout(run.h[-1][:, -len(item.target) :]) for run in (clean, corrupted))
-    low = _probability(lost, item)
-    grid = np.repeat(low[:, None, None], model.ell + 1, 1).repeat(len(item.prompt), 2)
-    for layer in range(model.ell + 1):
-        rows = _restored(model, ids, item, clean, corrupted, layer, spec)
-        grid[:, layer, item.subject.start :] = np.concatenate(list(rows)).reshape(spec.draws, -1)
-    rank = _rank(given[0], item)
-    high = _probability(given, item)[0]
-    return _labelled(fact, item, grid, high, low, rank, _why_unknown(high, low, rank, spec))
+def _identity(model: Model, facts: list[Fact], spec: Tracing) -> dict[str, Any]:
+    """What must agree for a run to be resumed; the batch changes nothing."""
+    settings = {name: value for name, value in asdict(spec).items() if name != "batch"}
+    about = {"model": model.name, "weights": _total(model), "dtype": str(model.dtype)}
+    return about | settings | {"seed": model.runtime.seed, "facts": [asdict(f) for f in facts]}
 
 
-def _noise(model: Model, fact: Fact, item: Encoded, spec: Tracing) -> Tensor:
-    """Standard normal noise (draw, token, width) on the subject, zero elsewhere.
-
-    Drawn on the CPU and named by the fact, so that neither the device nor the other facts of a
-    file change it.
-    """
-    weight = model.net.get_input_embeddings().weight
-    stream = zlib.crc32(f"{fact.text}\n{fact.target}".encode())
-    generator = model.runtime.torch_generator(stream, device="cpu")
-    noise = torch.zeros(spec.draws, len(item.ids), weight.shape[1])
-    shape = (spec.draws, len(item.subject), weight.shape[1])
-    noise[:, item.subject] = torch.randn(shape, generator=generator)
-    return noise.to(weight)
-
-
-def _restored(
-    model: Model,
-    ids: Tensor,
-    item: Encoded,
-    clean: Stream,
-    corrupted: Stream,
-    layer: int,
-    spec: Tracing,
-) -> Iterator[np.ndarray]:
-    """Probabilities with the window about `layer` restored; rows run over draws, then tokens."""
-    window = spec.layers(layer, model.ell)
-    tokens = torch.arange(item.subject.start, len(item.prompt))
-    pairs = torch.cartesian_prod(torch.arange(spec.draws), tokens).to(ids.device)
-    for draw, token in (chunk.T for chunk in pairs.split(spec.batch)):
-        own = torch.arange(len(draw), device=ids.device)
-
-        def put_right(h: Tensor, at: int, own=own, token=token) -> Tensor:
-            h = h.clone()
-            h[own, token] = clean.h[at, 0, token]
-            return h
-
-        start = put_right(corrupted.h[window[0]][draw], window[0])
-        later = {at: lambda h, at=at, put=put_right: put(h, at) for at in window[1:]}
-        with started_at(model, window[0], start, corrupted), patched(model, later):
-            logits = model.logits(ids.expand(len(draw), -1), len(item.target))
-        yield _probability(logits, item)
-
-
-def _probability(logits: Tensor, item: Encoded) -> np.ndarray:
-    """Probability (B,) of the whole target, from logits (B, target token, V)."""
-    target = torch.tensor(item.target, device=logits.device)
-    logs = logits.float().log_softmax(-1).gather(-1, target.expand(len(logits), -1)[..., None])
-    return logs.sum((1, 2)).cpu().double().exp().numpy()
-
-
-def _rank(logits: Tensor, item: Encoded) -> int:
-    """Worst rank among the target's tokens, 1 for the model's first choice throughout."""
-    target = torch.tensor(item.target, device=logits.device)[:, None]
-    return int((logits > logits.gather(-1, target)).sum(-1).max()) + 1
-
-
-def _why_unknown(clean: float, corrupted: np.ndarray, rank: int, spec: Tracing) -> str:
-    if rank > spec.max_rank:
-        return f"the target is choice {rank}, not among the first {spec.max_rank}"
-    if clean <= corrupted.max():
-        return "corrupting the subject does not always lower the target's probability"
-    return ""
-
-
-def _labelled(fact, item, grid, clean, corrupted, rank, reason) -> xr.Dataset:
-    count = {"token": np.arange(len(item.prompt))}
-    tokens = xr.Dataset(
-        {
-            "probability": (("noise", "layer", "token"), grid),
-            "token_text": ("token", np.array(item.texts, object)),
-            "role": ("token", np.array(item.roles, object)),
-        },
-        coords=count,
-    )
-    facts = {"target": fact.target, "subject": fact.subject, "reason": reason}
-    return tokens.assign(
-        probability_clean=clean,
-        probability_corrupted=("noise", corrupted),
-        rank=rank,
-        known=not reason,
-        **facts,
-    ).assign_coords(prompt=fact.text)
+def _total(model: Model) -> float:
+    """Sum of all weights, which tells two models of one name apart."""
+    total = 0.0
+    for module in model.net.modules():
+        with model.present(module), torch.inference_mode():
+            total += sum(float(w.sum(dtype=torch.float64)) for w in module.parameters(False))
+    return total
 
 
 def _attrs(model: Model, facts: list[Fact], spec: Tracing, std: float) -> dict[str, object]:

@@ -7,7 +7,6 @@ The folder holds `grid.json`, `tokenizer.json`, `table.csv`, `provenance.json`, 
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import queue
@@ -23,6 +22,7 @@ from companion.ladder import text
 from companion.ladder.grid import Grid, Run, to_record
 from companion.ladder.run import Progress, TrainingRun
 from companion.provenance import provenance
+from companion.runs import claimed
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def train(
     runtime: Runtime,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     compiled: bool = False,
     jobs: int = 1,
     progress: Progress | None = None,
@@ -48,11 +49,11 @@ def train(
     ----------
     grid : Grid
     out : path
-        A new or empty folder, or one of the same grid together with `resume`.
+        A new or empty folder, or one of the same grid together with `resume` or `overwrite`.
     runtime : Runtime
         Device; with dtype bfloat16 the masters stay float32.
-    resume : bool
-        Continue what an interrupted call left.
+    resume, overwrite : bool
+        Continue what an interrupted call left, or remove it.
     compiled : bool
         Use `torch.compile` (needs a C++ compiler; pays for runs of more than some minutes).
     jobs : int
@@ -72,46 +73,33 @@ def train(
     InputError
         If the folder holds something else, the corpus is too small, or the disk is too full.
     """
-    out = Path(out)
     if jobs < 1:
         raise InputError(f"{jobs} jobs cannot train anything: use 1 or more")
-    _claim_folder(grid, out, resume)
-    texts = text.load_texts(out, grid)
-    stamp = provenance(
-        runtime,
-        to_record(grid),
-        jobs=jobs,
-        corpus={"train": texts.train_manifest, "held_out": texts.held_out_manifest},
-        baselines=text.ngram_losses(texts.train, texts.held_out, grid.vocabulary),
-    )
-    write_json(out / "provenance.json", stamp)
-    runs = [TrainingRun(grid, run, out / run.name, runtime, compiled) for run in grid.runs()]
-    progress = progress or (lambda *_: None)
-    in_turn = (run.train(texts, progress) for run in runs)
-    rows: Rows = []
-    for part in _in_parallel(runs, jobs, progress) if jobs > 1 else in_turn:
-        rows += part
-        table = _write_table(rows, out)
+    record = to_record(grid)
+    with claimed(out, record, resume=resume, overwrite=overwrite, record="grid.json") as folder:
+        _check_disk(grid, folder)
+        texts = text.load_texts(folder, grid)
+        corpora = {"train": texts.train_manifest, "held_out": texts.held_out_manifest}
+        baselines = text.ngram_losses(texts.train, texts.held_out, grid.vocabulary)
+        stamp = provenance(runtime, record, jobs=jobs, corpus=corpora, baselines=baselines)
+        write_json(folder / "provenance.json", stamp)
+        runs = [TrainingRun(grid, run, folder / run.name, runtime, compiled) for run in grid.runs()]
+        progress = progress or (lambda *_: None)
+        in_turn = (run.train(texts, progress) for run in runs)
+        rows: Rows = []
+        for part in _in_parallel(runs, jobs, progress) if jobs > 1 else in_turn:
+            rows += part
+            table = _write_table(rows, folder)
     return table
 
 
-def _claim_folder(grid: Grid, out: Path, resume: bool) -> None:
-    """Refuse to mix grids in one folder, or to start what cannot be stored."""
-    record, mark = to_record(grid), out / "grid.json"
-    if mark.exists():
-        if json.loads(mark.read_text(encoding="utf-8")) != record:
-            raise InputError(f"{str(out)!r} holds another grid: choose another folder")
-        if not resume:
-            raise InputError(f"{str(out)!r} holds this grid already: add --resume to continue it")
-    elif out.exists() and any(out.iterdir()):
-        raise InputError(f"{str(out)!r} is not empty and holds no grid: choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
+def _check_disk(grid: Grid, out: Path) -> None:
+    """Refuse to start what cannot be stored."""
     there = sum(file.stat().st_size for file in out.rglob("*.safetensors"))
     need = sum(_bytes(grid, run) for run in grid.runs()) - there
     free = shutil.disk_usage(out).free
     if free < need:
         raise InputError(f"the grid needs {need / 1e9:.1f} GB on disk, {free / 1e9:.1f} are free")
-    write_json(mark, record)
 
 
 def _bytes(grid: Grid, run: Run) -> int:

@@ -6,7 +6,6 @@ step alone, so a run that was killed continues to the same result, bit for bit o
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from companion.errors import InputError
 from companion.files import atomic
 from companion.ladder.grid import Grid, Run
 from companion.ladder.model import build, parameter_groups
+from companion.runs import Every, Journal
 from companion.runtime import Runtime
 
 CHECKPOINT_SECONDS = 60.0
@@ -168,11 +168,8 @@ def advance(
     Diverged
         If the loss is not finite.
     """
-    log = checkpoint.with_suffix(".jsonl")
-    with atomic(log) as temporary:
-        temporary.write_text("".join(_truncated(log, trainer.step)), encoding="utf-8")
-    last_save = time.monotonic()
-    with open(log, "a", encoding="utf-8") as lines:
+    due = Every(CHECKPOINT_SECONDS)
+    with Journal(checkpoint.with_suffix(".jsonl"), lambda row: row["step"] <= trainer.step) as log:
         while trainer.step < stop:
             began = time.monotonic()
             factor = schedule(trainer.grid, branch, trainer.step)
@@ -180,18 +177,9 @@ def advance(
             if not math.isfinite(loss):
                 raise Diverged(f"{trainer.run.name}: loss {loss} at step {trainer.step}")
             row = {"step": trainer.step, "loss": loss, "gradient_norm": norm, "rate": factor}
-            lines.write(json.dumps(row) + "\n")
+            log.append(row)
             report(trainer.step, loss, trainer.grid.step_tokens / (time.monotonic() - began))
-            if time.monotonic() - last_save > CHECKPOINT_SECONDS:
-                lines.flush()
+            if due.due():
+                log.flush()
                 trainer.save(checkpoint)
-                last_save = time.monotonic()
     trainer.save(checkpoint)
-
-
-def _truncated(log: Path, step: int) -> list[str]:
-    """Lines of the log up to `step`; later ones will be written again."""
-    if not log.exists():
-        return []
-    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -49,16 +49,20 @@ def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | N
     return ax
 
 
-def sweep(table: DataFrame, axes) -> None:
+def sweep(table: DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes]:
     """Held-out loss against learning rate, a line a depth, a panel for each scale of the branches.
 
     Parameters
     ----------
     table : DataFrame
         Columns ell, learning_rate, loss, branch_scale.
-    axes : sequence of Axes
+    axes : sequence of Axes, optional
         One for each branch_scale.
     """
+    if axes is None:
+        panels = len(set(table["branch_scale"]))
+        figure = plt.figure(figsize=(4.8 * panels, 3.8))
+        axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
     depths = sorted(set(table["ell"]))
     colours = dict(zip(depths, theme.depth_palette(len(depths)), strict=True))
     titles = {
@@ -72,3 +76,4 @@ def sweep(table: DataFrame, axes) -> None:
         ax.set(xscale="log", xlabel="peak learning rate", title=titles[str(scale)])
         ax.set_ylabel("held-out loss (nats/token)")
     axes[0].legend(title="blocks")
+    return axes

@@ -6,6 +6,7 @@ and returns the Axes. Shaded bands and bars are 95 % intervals clustered by docu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -240,6 +241,16 @@ def own_loss(datasets: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes
     return ax
 
 
+def lens_panels(datasets: Mapping[str, xr.Dataset]) -> Figure:
+    """Cross-entropy by layer through both lenses, a panel a dataset; dotted: a uniform guess."""
+
+    def draw(dataset: xr.Dataset, ax: Axes) -> Axes:
+        ax.axhline(math.log(dataset.attrs["V"]), color=theme.INK, linestyle=":")
+        return lenses(dataset, "cross_entropy", ax)
+
+    return panels(datasets, draw, size=(4.6, 3.6))
+
+
 def panels(
     datasets: Mapping[str, xr.Dataset],
     draw: Callable[..., Axes],
@@ -250,8 +261,10 @@ def panels(
 ) -> Figure:
     """One panel a dataset, side by side with one vertical axis, logarithmic if `log`.
 
-    Each is drawn by `draw(dataset, *arguments, ax=ax)`.
+    Each is drawn by `draw(dataset, *arguments, ax=ax)`. Without datasets the figure says so.
     """
+    if not datasets:
+        return blank()
     width = size[0] * len(datasets)
     figure, axes = plt.subplots(
         1, len(datasets), figsize=(width, size[1]), squeeze=False, sharey=True
@@ -263,6 +276,13 @@ def panels(
             ax.set_yscale("log")
             plain_logs(ax)
         ax.label_outer()
+    return figure
+
+
+def blank() -> Figure:
+    """A figure that says that there is nothing to show."""
+    figure = plt.figure(figsize=(4.6, 1.6))
+    figure.text(0.5, 0.5, "no such run here", ha="center", va="center", color=theme.INK)
     return figure
 
 

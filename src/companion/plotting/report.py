@@ -1,7 +1,4 @@
-"""The depth report: one page of figures on how a single model uses its depth.
-
-Floor 3.
-"""
+"""The depth report: one page of figures on how a single model uses its depth."""
 
 from __future__ import annotations
 
@@ -11,9 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from companion.plotting.geometry import correlation_matrix, spread
-from companion.plotting.probing import lenses, loss_removed, update_parts
+from companion.plotting.probing import blank, lenses, loss_removed, update_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
     from matplotlib.figure import Figure
 
@@ -34,3 +33,8 @@ def depth_report(dataset: xr.Dataset) -> Figure:
     spread(dataset, "theta_dh", axes[1, 1]).axhline(np.pi / 2, color="0.5", linestyle=":")
     correlation_matrix(dataset, axes[1, 2])
     return figure
+
+
+def depth_report_of(datasets: Mapping[str, xr.Dataset]) -> Figure:
+    """The report of the first of some datasets; without any, a figure that says so."""
+    return next((depth_report(dataset) for dataset in datasets.values()), None) or blank()

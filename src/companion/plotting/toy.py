@@ -183,12 +183,12 @@ def loss_by_time(
     """Test loss against training step for each depth, geometric mean over teachers and seeds."""
     ax = ax or plt.gca()
     tau = tau if tau is not None else float(result["temperature"].max())
-    chosen = result.sel(temperature=tau, method="nearest").sortby("depth")
-    chosen = chosen.isel(teacher=np.flatnonzero(chosen["rho"] == rho), step=slice(1, None))
-    curves = analysis.geometric_mean(chosen["test_loss"], ["teacher", "seed"])
-    colours = theme.depth_palette(chosen.sizes["depth"])
-    for tint, ell in zip(colours, chosen["depth"].values, strict=True):
-        ax.loglog(chosen["step"], curves.sel(depth=ell), color=tint, label=str(ell))
+    curve = result.sel(temperature=tau, method="nearest").sortby("depth")
+    curve = curve.isel(teacher=np.flatnonzero(curve["rho"] == rho), step=slice(1, None))
+    curves = analysis.geometric_mean(curve["test_loss"], ["teacher", "seed"])
+    colours = theme.depth_palette(curve.sizes["depth"])
+    for tint, ell in zip(colours, curve["depth"].values, strict=True):
+        ax.loglog(curve["step"], curves.sel(depth=ell), color=tint, label=str(ell))
     ax.set_xlabel("training step")
     ax.set_ylabel(f"test loss ({result['test_loss'].attrs.get('units', 'nats')})")
     ax.legend(title=r"depth $\ell$", ncols=2)

@@ -12,13 +12,14 @@ import numpy as np
 import xarray as xr
 
 from companion.errors import InputError
-from companion.files import write_netcdf
+from companion.files import read_netcdf, write_netcdf
 from companion.probing.quantities import GEOMETRY, PARTS, Quantity, lens_quantities
 from companion.probing.sweep.state import GROUPS, State, pairs
 from companion.statistics.streaming import STATISTICS
 
 STATE = "state_"
 MOST_BINS = 160
+KEPT_HISTOGRAMS = ("norm", "theta", "theta_dh")
 DIMENSIONS = {
     "counts": ("row", "group", "cluster"),
     "sums": ("row", "group", "cluster"),
@@ -141,16 +142,28 @@ def open(path: str | Path) -> xr.Dataset:
     InputError
         If the file is missing or no probe file.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"probe file {str(path)!r} does not exist")
-    try:
-        dataset = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{str(path)!r} is not a readable NetCDF file: {error}") from error
+    dataset = read_netcdf(path)
     if "quantities" not in dataset.attrs:
         raise InputError(f"{str(path)!r} is not a probe file: make one with companion probe")
     return dataset
+
+
+def compact(dataset: xr.Dataset) -> xr.Dataset:
+    """All figures without the state behind them, in float32: small, and not to be merged further.
+
+    Of the histograms only those of `KEPT_HISTOGRAMS` stay.
+    """
+    gone = [name for name in map(str, dataset.data_vars) if _is_bulk(name)]
+    small = dataset.drop_vars(gone)
+    for name, values in small.items():
+        if values.dtype == np.float64:
+            small[name] = values.astype(np.float32)
+    return small.assign_attrs(compact=1)
+
+
+def _is_bulk(name: str) -> bool:
+    shown = name.removesuffix("_histogram").removesuffix("_edges")
+    return name.startswith(STATE) or (name != shown and shown not in KEPT_HISTOGRAMS)
 
 
 def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -164,6 +177,8 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     if not datasets:
         raise InputError("nothing to merge: give at least one probe file")
     first, *rest = datasets
+    if any("compact" in d.attrs for d in datasets):
+        raise InputError("a compact file has no state to merge: keep the whole one for that")
     if any("settings" not in d.attrs for d in datasets):
         raise InputError("only files of companion probe can be merged, not summaries of paths")
     if any("provenance" not in d.attrs for d in datasets):

@@ -10,7 +10,7 @@ from companion.errors import InputError
 from companion.probing.quantities import GEOMETRY, LENSES, Quantity, lens_quantities
 
 if TYPE_CHECKING:
-    from companion.models import Model, Parts
+    from companion.models import Model
 
 AUTO = "auto"
 
@@ -58,13 +58,13 @@ class Settings:
         """The lens' share as a number; of settings that are `resolved`."""
         return float(self.lens_fraction)
 
-    def resolved(self, model: Model, parts: Parts | None, length: int) -> Settings:
+    def resolved(self, model: Model, length: int) -> Settings:
         """The same with the lens' share as a number: "auto" becomes `lens_share` of the model."""
         from companion.probing.lens.share import lens_share
 
         if self.lens_fraction != AUTO:
             return replace(self, lens_fraction=number(self.lens_fraction))
-        return replace(self, lens_fraction=lens_share(model, parts, self.lens, length))
+        return replace(self, lens_fraction=lens_share(model, self.lens, length))
 
 
 def number(text: Any) -> float:

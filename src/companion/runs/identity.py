@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from companion.files import sha256_of
+
 _NOT_CONTENT = {"__pycache__", ".ipynb_checkpoints"}
 _ABSENT = object()
 
@@ -68,8 +70,7 @@ def content_hash(path: Path, leave_out: Iterable[str] = ()) -> str:
         Names of files and folders that do not count, besides compiled ones.
     """
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     digest, skipped = hashlib.sha256(), _NOT_CONTENT.union(leave_out)
     for file in sorted(path.rglob("*")):
         relative = file.relative_to(path)

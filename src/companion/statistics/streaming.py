@@ -97,6 +97,7 @@ class ClusterSums:
     def empty(
         cls, rows: int, groups: int, clusters: int, device: torch.device | str = "cpu"
     ) -> ClusterSums:
+        """The neutral element of `merge`: nothing has been counted."""
         shape = (rows, groups, clusters)
         return cls(
             torch.zeros(shape, dtype=torch.int64, device=device),
@@ -114,14 +115,17 @@ class ClusterSums:
         return self
 
     def merge(self, other: ClusterSums) -> ClusterSums:
+        """The sums of both streams together."""
         return ClusterSums(self.counts + other.counts, self.sums + other.sums)
 
     @property
     def count(self) -> Tensor:
+        """Values in all clusters, shape (row, group)."""
         return self.counts.sum(-1)
 
     @property
     def mean(self) -> Tensor:
+        """Mean over all values, shape (row, group); NaN where there is none."""
         return self.sums.sum(-1) / self.count
 
     @property
@@ -154,6 +158,7 @@ class Distribution:
     def empty(
         cls, bins: Bins, groups: int, clusters: int, device: torch.device | str = "cpu"
     ) -> Distribution:
+        """The neutral element of `merge`: nothing has been seen."""
         flat = torch.zeros((len(bins), groups), dtype=torch.float64, device=device)
         histogram = flat.new_zeros((len(bins), groups, bins.number + 2), dtype=torch.int64)
         sums = ClusterSums.empty(len(bins), groups, clusters, device)

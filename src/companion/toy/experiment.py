@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ import xarray as xr
 
 from companion import geometry
 from companion.errors import InputError
-from companion.files import write_netcdf
+from companion.files import read_netcdf, write_netcdf
 from companion.provenance import provenance
+from companion.runs import Every
 from companion.runtime import Runtime
 from companion.toy.networks.teachers import Teachers
 from companion.toy.specification import Specification, specification
@@ -31,11 +31,10 @@ SAVE_EVERY = 60.0
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands: steps done of all, seconds left, mean training loss at each depth."""
+    """Where a run stands: steps done of all, mean training loss at each depth."""
 
     step: int
     steps: int
-    seconds_left: float
     losses: dict[int, float]
     notice: str = ""
 
@@ -121,11 +120,7 @@ def load(path: str | Path) -> xr.Dataset:
     """Read a result of `save`."""
     if not Path(path).is_file():
         raise InputError(f"no toy result {str(path)!r}: make one with `companion toy`")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as file:
-            return file.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} is no readable toy result: make it again") from error
+    return read_netcdf(path)
 
 
 def _empty(spec: Specification) -> dict[str, np.ndarray]:
@@ -135,24 +130,20 @@ def _empty(spec: Specification) -> dict[str, np.ndarray]:
 
 def _train(engine: Engine, record: dict, path: Path | None, report: Callable) -> None:
     spec, marks = engine.spec, {int(t): i for i, t in enumerate(times(engine.spec))}
-    began, first, last_report, last_save = time.monotonic(), engine.step, 0.0, time.monotonic()
-    report(Progress(engine.step, spec.steps, np.inf, {}, _notice(engine)))
+    report_due, save_due = Every(1.0, at_once=True), Every(SAVE_EVERY)
+    report(Progress(engine.step, spec.steps, {}, _notice(engine)))
     if engine.step == 0:
         _test(engine, record, 0)
     with engine.workers():
         while engine.step < spec.steps:
             losses = engine.advance()
-            now = time.monotonic()
             if engine.step in marks:
                 _write(engine, record["train_loss"], marks[engine.step], losses)
                 _test(engine, record, marks[engine.step])
-            if now - last_report > 1 or engine.step == spec.steps:
-                left = (now - began) / (engine.step - first) * (spec.steps - engine.step)
-                report(Progress(engine.step, spec.steps, left, _by_depth(engine, losses)))
-                last_report = now
-            if path and now - last_save > SAVE_EVERY:
+            if report_due.due() or engine.step == spec.steps:
+                report(Progress(engine.step, spec.steps, _by_depth(engine, losses)))
+            if path and save_due.due():
                 checkpoints.save(engine, record, path)
-                last_save = now
 
 
 def _notice(engine: Engine) -> str:

@@ -25,8 +25,8 @@ def need_both_ends(spec: Specification) -> None:
 
 def final_alpha(result: xr.Dataset, tau: float, kind: str = "alpha") -> xr.DataArray:
     """Exponents at the end of training at the temperature nearest to tau: (teacher, seed, ...)."""
-    chosen = result.sel(temperature=[tau], method="nearest").isel(step=[-1])
-    return exponents(chosen, floor=kind != "alpha")[kind]
+    last = result.sel(temperature=[tau], method="nearest").isel(step=[-1])
+    return exponents(last, floor=kind != "alpha")[kind]
 
 
 def left_out_slope(slopes: xr.DataArray, sign: int) -> np.ndarray:

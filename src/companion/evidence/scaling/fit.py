@@ -106,8 +106,8 @@ def rows_sentence(table) -> str:
     """Which table these rows are from, and why not from another."""
     attrs = table.attrs
     if not attrs.get("stands_in_for"):
-        told = f"This run uses the {attrs['name']} table: {len(table)} rows"
-        return ", ".join(filter(None, [told, attrs["citation"]])) + "."
+        told = f"The table of this run: {attrs['name']}, {len(table)} rows"
+        return ", ".join(filter(None, [told, attrs.get("citation")])) + "."
     out = f", {attrs['left_out']} rows that the law cannot take left out" * bool(attrs["left_out"])
     return (
         f"This run uses the {attrs['name']} table ({len(table)} rows{out}; no loss is dropped) in "

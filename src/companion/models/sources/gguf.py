@@ -67,6 +67,7 @@ class Header:
 
     @property
     def architecture(self) -> str:
+        """The family, by the name that the format gives it; empty where the file says none."""
         return str(self.metadata.get("general.architecture", ""))
 
     @property

@@ -28,6 +28,7 @@ class Wheel:
 
     @property
     def requirement(self) -> str:
+        """What pip is asked for."""
         return f"{self.package}=={self.version}"
 
 
@@ -68,6 +69,7 @@ class OpenModel:
 
     @property
     def is_here(self) -> bool:
+        """Whether the file is in the cache, whole by its size; its content was checked then."""
         return self.file.is_file() and self.file.stat().st_size == self.size
 
 

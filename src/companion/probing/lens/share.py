@@ -7,17 +7,17 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from companion.models import Model, Parts
+from companion.models import Model
 
 LOGIT_FLOPS = 100
 """What the reduction of one logit takes, in operations of a matrix product of the same time."""
 
 
-def lens_share(model: Model, parts: Parts | None, lens: str, length: int) -> float:
+def lens_share(model: Model, lens: str, length: int) -> float:
     r"""Share f of the tokens at which the lenses cost as much as the forward pass of all tokens.
 
     With :math:`F = \ell (b + 4 T m)` operations a token for the forward pass, b those of one block
-    and f those of its feed-forward part, a lens that replays r layers and reads k costs
+    and f those of it outside attention, a lens that replays r layers and reads k costs
     :math:`A = r (b - f + 4 T m)` at every token and :math:`B = r f + k V (2 m + c)` at each token
     read, so that the share is :math:`(F - A)/B`, at most 1. It depends on nothing but the model's
     shape, the lens and the block length, so that a run can be resumed anywhere.
@@ -25,8 +25,6 @@ def lens_share(model: Model, parts: Parts | None, lens: str, length: int) -> flo
     Parameters
     ----------
     model : Model
-    parts : Parts or None
-        Where the feed-forward part is known, it is replayed only at tokens that are read.
     lens : str
         "last_block", "logit", "both" or "none".
     length : int
@@ -41,7 +39,8 @@ def lens_share(model: Model, parts: Parts | None, lens: str, length: int) -> flo
         return 1.0
     block = model.blocks[-1]
     whole, scores = _products(block.parameters()), 4 * length * model.m
-    feed_forward = _products(getattr(block, parts.mlp).parameters()) if parts else 0
+    named = block.named_parameters()
+    feed_forward = _products(weight for name, weight in named if "att" not in name.lower())
     replayed = model.ell - 1 if lens in ("last_block", "both") else 0
     read = lenses_read(model.ell, lens)
     forward = model.ell * (whole + scores)

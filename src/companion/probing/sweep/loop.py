@@ -12,14 +12,15 @@ from torch import Tensor
 
 from companion.errors import InputError
 from companion.models import Model, Parts, Stream, capture
+from companion.models.memory import out_of_memory
 from companion.probing.lens.readout import lens_values, reduce_logits
 from companion.probing.quantities import PARTS
 from companion.probing.settings import Settings
 from companion.probing.sweep.batch import groups_of, path_values, widen
 from companion.probing.sweep.state import Batch, State
 from companion.probing.sweep.tokens import Item, Shard, TokenBlocks, clusters_of, lens_positions
+from companion.runs import Progress
 
-Progress = Callable[[int, int | None], None]
 FEWEST_CLUSTERS = 32
 """Before that many documents `until_sem` does not stop a run: the errors are not known yet."""
 
@@ -97,7 +98,7 @@ class Sweep:
                     f"(dtype {self.model.dtype}): the model's logits overflow or are cut off"
                 )
 
-    def run(self, progress: Progress | None, keep: Callable[[Sweep], None]) -> None:
+    def run(self, progress: Progress, keep: Callable[[Sweep], None]) -> None:
         """Batch after batch until the source ends or the errors asked for are reached."""
         items = self.source.items(self.shard, self.next_block, self.model)
         total = self.source.total and -(-(self.source.total - self.shard.index) // self.shard.of)
@@ -109,8 +110,7 @@ class Sweep:
             self.next_block = batch[-1].number + 1
             self.blocks += len(batch)
             self.tokens += sum(len(item.tokens) for item in batch)
-            if progress is not None:
-                progress(self.tokens, total and total * len(batch[0].tokens))
+            progress(self.tokens, total and total * len(batch[0].tokens))
             keep(self)
 
     def _measured(self, items: list[Item]) -> Iterator[Batch]:
@@ -152,11 +152,3 @@ class Sweep:
             return False
         rows, sem = self.state.rows(), sums.sem[:, 0]
         return all(bool((sem[rows[q]] <= t).all()) for q, t in self.settings.until_sem.items())
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on the CPU."""
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or (
-        "out of memory" in text or "can't allocate memory" in text
-    )

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from companion.errors import InputError
-from companion.probing.sweep.loop import Sweep, out_of_memory
+from companion.models.memory import out_of_memory
+from companion.probing.sweep.loop import Sweep
 from companion.probing.sweep.state import State
 from companion.probing.sweep.tokens import Item
 

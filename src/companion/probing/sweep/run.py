@@ -13,7 +13,7 @@ import torch
 import xarray as xr
 
 from companion.errors import InputError
-from companion.models import Model, find_parts, load_model
+from companion.models import Model, as_model, find_parts
 from companion.probing import dataset as files
 from companion.probing.lens.certificate import certify
 from companion.probing.lens.readout import reduce_logits
@@ -21,12 +21,13 @@ from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
 from companion.probing.sweep.batch import path_values
 from companion.probing.sweep.checkpoint import Checkpoint, identity
-from companion.probing.sweep.loop import Progress, Sweep
+from companion.probing.sweep.loop import Sweep
 from companion.probing.sweep.memory import blocks_at_once
 from companion.probing.sweep.noise import measure_noise
 from companion.probing.sweep.state import CLUSTERS, Batch, State
 from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
 from companion.provenance import provenance
+from companion.runs import Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.streaming import cluster_of
 
@@ -46,7 +47,7 @@ def probe(
     compile: bool = False,
     out: str | Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     **settings: Any,
 ) -> xr.Dataset:
     """All per-layer statistics of a model on a text, in one pass and in constant memory.
@@ -73,7 +74,7 @@ def probe(
     resume : bool
         Go on from the checkpoint of a run with the same parameters; a result that is complete is
         returned as it is, with a warning that says so.
-    progress : callable, optional
+    progress : companion.runs.Progress
         Called with (tokens done, tokens in all or None).
     **settings
         lens : "last_block" (default), "logit", "both" or "none".
@@ -97,12 +98,12 @@ def probe(
     """
     asked = Settings(**settings)
     loaded = as_model(model, runtime)
-    sweep = begin(
-        loaded, open_source(tokens, loaded, block_length, limit), asked, shard, batch_size, compile
-    )
-    kept = Checkpoint(out, identity(loaded, sweep.source, sweep.settings), sweep.shard)
+    source, part = open_source(tokens, loaded, block_length, limit), Shard.parse(shard)
+    definite = asked.resolved(loaded, source.facts["length"])
+    kept = Checkpoint(out, identity(loaded, source, definite), part)
     if resume and (done := kept.finished()) is not None:
         return done
+    sweep = begin(loaded, source, definite, part, batch_size, compile)
     certificate = certify(loaded, loaded.runtime.seed, sweep.parts)
     sweep.feed_forward = certificate["by_token"]
     with torch.no_grad():
@@ -115,37 +116,24 @@ def probe(
     return result
 
 
-def as_model(model: Model | str | PreTrainedModel, runtime: Runtime | None = None) -> Model:
-    """A model by its name, or one that is in memory, ready to be probed."""
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, str):
-        return load_model(model, runtime or Runtime.choose())
-    dtype = str(model.dtype).removeprefix("torch.")
-    return Model.of(model, runtime or Runtime.choose(str(model.device), dtype))
-
-
 def begin(
-    model: Model, source: TokenBlocks, asked: Settings, shard: str, at_once: int | None, fuse: bool
+    model: Model,
+    source: TokenBlocks,
+    settings: Settings,
+    shard: Shard,
+    at_once: int | None,
+    fuse: bool,
 ) -> Sweep:
-    """A sweep that has read nothing yet, with what is asked for made definite.
-
-    Raises
-    ------
-    InputError
-        If the shard or the batch size is out of range.
-    """
+    """A sweep that has read nothing yet, of settings that are `resolved`."""
     if at_once is not None and at_once < 1:
         raise InputError(f"batch size {at_once} is out of range: use at least 1 block")
-    part, length = Shard.parse(shard), source.facts["length"]
     parts = find_parts(model)
-    settings = asked.resolved(model, parts, length)
     device = "cpu" if model.device.type == "mps" else str(model.device)
     state = State.empty(settings.quantities + (PARTS if parts else ()), model.ell, device)
     rows = len(state.distribution.bins)
-    at_once = at_once or blocks_at_once(model, settings, rows, length)
+    at_once = at_once or blocks_at_once(model, settings, rows, source.facts["length"])
     reduce = torch.compile(reduce_logits, dynamic=True) if fuse else reduce_logits
-    return Sweep(model, source, settings, part, state, at_once, parts, reduce)
+    return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
 
 
 def _attributes(sweep: Sweep, asked: Settings) -> dict[str, Any]:

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from companion.errors import InputError
-from companion.files import atomic
-from companion.probing.dataset import save
 from companion.probing.summaries import (
     depth,
     evenness,
@@ -27,6 +25,7 @@ from companion.probing.summaries import (
 )
 from companion.probing.training.revisions import alarm_sentence, digest, sketch
 from companion.provenance import provenance
+from companion.runs import Output, Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
 PROFILES = ("norm", "theta", "theta_dh", "cross_entropy")
 BOUNDS = ("estimate", "low", "high")
-Progress = Callable[[str, int, int], None]
-"""Called before each probe with the checkpoint's name, how many are done, how many there are."""
 
 
 def steps(revisions: str) -> dict[str, int]:
@@ -67,7 +64,8 @@ def track_checkpoints(
     *,
     out: Path | None = None,
     resume: bool = False,
-    progress: Progress | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
     **options: Any,
 ) -> xr.Dataset:
     """Probe every revision of every model on the same text.
@@ -83,10 +81,10 @@ def track_checkpoints(
         NetCDF file for the result. Until it is complete, the checkpoints that are done lie in a
         folder beside it. The sketches are large and are left out; the attribute `alarm` remembers
         what they said.
-    resume : bool
-        Continue what an interrupted call left there.
-    progress : callable, optional
-        See `Progress`.
+    resume, overwrite : bool
+        Continue what an interrupted call left there; or replace what is there.
+    progress : companion.runs.Progress
+        Told before each probe how many checkpoints are done; its note is the next one's name.
     **options
         As for `companion.probing.compare_models.probe_one`.
 
@@ -101,7 +99,7 @@ def track_checkpoints(
     Raises
     ------
     InputError
-        If `out` is there already, the parts beside it are of another call, or as `probe_one` does.
+        As `companion.runs.Output` and `probe_one`.
     """
     import xarray as xr
 
@@ -111,57 +109,31 @@ def track_checkpoints(
     names = model_names(models)
     given = {"models": names, "revisions": list(at), **options}
     given |= {"dtype": runtime.dtype, "seed": runtime.seed}
-    parts = _parts(out, given, resume) if out else None
-    tell = progress or (lambda *_: None)
-    rows = []
-    for name in names:
-        row = []
-        for revision in at:
-            tell(f"{name}@{revision}", len(rows) * len(at) + len(row), len(names) * len(at))
-            row.append(_kept(f"{name}@{revision}", parts, runtime, options))
-        rows.append(xr.concat(row, "step", join="outer"))
-    result = xr.concat(rows, "model", join="outer")
-    result = result.assign_coords(step=list(at.values()), model=names)
-    result.attrs = {"provenance": json.dumps(provenance(runtime, given))}
-    result.attrs["alarm"] = alarm_sentence(result)
-    if out and parts:
-        save(result.drop_vars("sketch"), out)
-        _discard(parts)
+    with Output(out, given, resume=resume, overwrite=overwrite) as output:
+        if output.finished is not None:
+            return output.finished
+        rows = []
+        for name in names:
+            row = []
+            for revision in at:
+                done = len(rows) * len(at) + len(row)
+                progress(done, len(names) * len(at), note=f"{name}@{revision}")
+                row.append(_kept(f"{name}@{revision}", output, runtime, options))
+            rows.append(xr.concat(row, "step", join="outer"))
+        result = xr.concat(rows, "model", join="outer")
+        result = result.assign_coords(step=list(at.values()), model=names)
+        result.attrs = {"provenance": json.dumps(provenance(runtime, given))}
+        result.attrs["alarm"] = alarm_sentence(result)
+        output.finish(result.drop_vars("sketch"))
     return result
 
 
-def _parts(out: Path, given: Mapping[str, Any], resume: bool) -> Path:
-    parts, record = out.with_suffix(".parts"), json.dumps(given)
-    if out.exists():
-        raise InputError(f"{str(out)!r} is there already: choose another name or remove it")
-    if parts.exists():
-        if not resume:
-            raise InputError(f"{str(parts)!r} holds an unfinished call: add --resume, or remove it")
-        call = parts / "call.json"
-        if call.exists() and call.read_text(encoding="utf-8") != record:
-            raise InputError(f"{str(parts)!r} is of a call with other parameters: remove it")
-    parts.mkdir(parents=True, exist_ok=True)
-    with atomic(parts / "call.json") as temporary:
-        temporary.write_text(record, encoding="utf-8")
-    return parts
-
-
-def _discard(parts: Path) -> None:
-    for file in parts.iterdir():
-        file.unlink()
-    parts.rmdir()
-
-
 def _kept(
-    checkpoint: str, parts: Path | None, runtime: Runtime, options: Mapping[str, Any]
+    checkpoint: str, output: Output, runtime: Runtime, options: Mapping[str, Any]
 ) -> xr.Dataset:
     """The record of one checkpoint, from its file if an earlier call left one."""
-    if parts is None:
-        return _record(checkpoint, runtime, options)
-    file = parts / f"{re.sub(r'[^A-Za-z0-9@.-]', '_', checkpoint)}.nc"
-    if not file.exists():
-        save(_record(checkpoint, runtime, options), file)
-    return load(file)
+    file = f"{re.sub(r'[^A-Za-z0-9@.-]', '_', checkpoint)}.nc"
+    return output.kept(file, lambda: _record(checkpoint, runtime, options))
 
 
 def _record(checkpoint: str, runtime: Runtime, options: Mapping[str, Any]) -> xr.Dataset:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from companion.files import stored
-from companion.scaling.fitting.result import FitSummary
+from companion.scaling.fitting.result import FitResult, FitSummary
+from companion.scaling.publications.adam import AdamPath
 from companion.scaling.publications.numbers import (
     PUBLICATIONS,
     Publication,
@@ -141,6 +142,31 @@ def _stored_line(refit: Refit, name: str) -> dict[str, Any]:
         "excess %": 100 * refit.excess,
         "converged": fit.converged,
     }
+
+
+def optimisers(refit: Refit, path: AdamPath, result: FitResult):
+    """Published point, optimum of its rows, and where Adam and our solver end on `result`'s rows.
+
+    Returns
+    -------
+    DataFrame
+        A line each, with its exponents, L_0 and `above the optimum %`.
+    """
+    import pandas as pd
+
+    names = [n for n in (*refit.summary.law.exponents, refit.summary.law.constant) if n]
+    theirs, here = refit.publication.table, f"the rows here ({result.table_name})"
+    end = {n: float(values[-1]) for n, values in path.params.items()}
+    lines = {
+        f"published, {theirs}": (refit.publication.params, refit.excess),
+        f"optimum, {theirs}": (refit.summary.params, 0.0),
+        f"Adam, {here}": (end, float(path.objective[-1]) / result.objective - 1),
+        f"optimum, {here}": (result.params, 0.0),
+    }
+    return pd.DataFrame(
+        {label: [*(p[n] for n in names), 100 * above] for label, (p, above) in lines.items()},
+        index=[*names, "above the optimum %"],
+    ).T
 
 
 def reproductions():

@@ -9,7 +9,6 @@ not depend on how many workers there are.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 
 from companion.errors import InputError
-from companion.runtime import Runtime
+from companion.runtime import Runtime, free_memory
 from companion.toy.networks import draws
 from companion.toy.networks.blocks import BLOCKS
 from companion.toy.networks.students import Stack, members
@@ -216,12 +215,3 @@ def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:
             f"{free / 2**30:.1f}: make width, depths or batch smaller"
         )
     return min(spec.members, fit)
-
-
-def free_memory(device: str) -> int:
-    """Free bytes on the device; on an Apple GPU, of the machine."""
-    if device.startswith("cuda"):
-        return torch.cuda.mem_get_info(device)[0]
-    if "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

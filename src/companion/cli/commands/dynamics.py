@@ -25,6 +25,7 @@ def dynamics(
     block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block.")] = 256,
     batch_size: Annotated[int, typer.Option(min=0, help="Blocks at once; 0 fits the memory.")] = 0,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted call.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
@@ -42,7 +43,8 @@ def dynamics(
             runtime,
             out=out,
             resume=resume,
-            progress=lambda name, done, total: progress(done, total, note=name),
+            overwrite=overwrite,
+            progress=progress,
             **options,
         )
     typer.echo(tracked.attrs["alarm"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,13 @@ import typer
 from companion.cli.options import Device, Dtype, Json, Out, pairs
 from companion.cli.progress import shown
 from companion.errors import InputError
+from companion.runs.progress import in_words
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from companion.probing import Estimate
 
 SHOWN = ("norm", "update_norm", "theta", "theta_dh", "cross_entropy", "cross_entropy_logit")
 
@@ -39,8 +43,8 @@ def probe(
     ] = None,
     lens: Annotated[str, typer.Option(help="last_block, logit, both or none.")] = "last_block",
     lens_fraction: Annotated[
-        float, typer.Option(help="Share of the tokens whose lens is read.")
-    ] = 1.0,
+        str, typer.Option(help="Share of the tokens whose lens is read; auto: what costs a pass.")
+    ] = "1.0",
     shard: Annotated[str, typer.Option(help="I/N with 0 <= I < N: every N-th block.")] = "0/1",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     until_sem: Annotated[
@@ -69,33 +73,52 @@ def probe(
     device: Device = "auto",
     dtype: Dtype = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the lens' choice of tokens.")] = 0,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Write the figures alone: small, never to be merged.")
+    ] = False,
+    only_estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it will cost on this machine; no more.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure norms, angles, update correlations and lens losses of every layer in one pass."""
-    targets = _targets(until_sem)
+    settings: dict[str, Any] = {
+        "block_length": block_length,
+        "limit": tokens,
+        "batch_size": batch_size,
+        "shard": shard,
+        "lens": lens,
+        "lens_fraction": lens_fraction,
+        "sink_ratio": sink_ratio,
+        "paper_compat": paper_compat,
+        "noise_batches": noise_batches,
+        "until_sem": _targets(until_sem),
+    }
     from companion import models, probing
 
     loaded = models.load_model(model, Runtime.choose(device, dtype, seed), device_map)
+    if only_estimate:
+        _print_cost(probing.estimate_probe(loaded, corpus, **settings), as_json)
+        return
     with shown("tokens") as progress:
         result = probing.probe(
-            loaded,
-            corpus,
-            block_length=block_length,
-            limit=tokens,
-            batch_size=batch_size,
-            shard=shard,
-            compile=fuse,
-            out=out,
-            resume=resume,
-            progress=progress,
-            lens=lens,
-            lens_fraction=lens_fraction,
-            sink_ratio=sink_ratio,
-            paper_compat=paper_compat,
-            noise_batches=noise_batches,
-            until_sem=targets,
+            loaded, corpus, compile=fuse, out=out, resume=resume, progress=progress, **settings
         )
+    if compact:
+        probing.save(probing.compact(result), out)
     _print(result, out, as_json)
+
+
+def _print_cost(cost: Estimate, as_json: bool) -> None:
+    if as_json:
+        figures = asdict(cost) | {"seconds": cost.seconds if cost.tokens else None}
+        typer.echo(json.dumps(figures, indent=1))
+        return
+    took = in_words(cost.seconds).removesuffix(" left") if cost.tokens else "no one knows how long"
+    typer.echo(
+        f"{cost.tokens or 'all'} tokens, the lenses at {100 * cost.lens_fraction:.3g} % of them: "
+        f"{took} on this machine, {cost.memory / 1e9:.2g} GB of memory"
+    )
 
 
 def merge(

@@ -1,19 +1,21 @@
-"""`companion ladder train | export`."""
+"""Train small language models on a grid of width, depth and data, and export them."""
 
 from __future__ import annotations
 
-import functools
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from companion.cli.group import Group
 from companion.cli.options import Device
 from companion.cli.progress import shown
 from companion.runs import Progress
 
-ladder = typer.Typer(help="Train small language models on a grid of width, depth and data.")
+ladder = typer.Typer(
+    cls=Group, help="Train small language models on a grid of width, depth and data."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +33,7 @@ def train(
     grid: Annotated[Path, typer.Argument(help="YAML file of the grid.")],
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, models and the table.")],
     resume: Annotated[bool, typer.Option(help="Continue an interrupted training.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Remove what OUT holds, start anew.")] = False,
     device: Device = "auto",
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
     jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
@@ -49,6 +52,7 @@ def train(
             out,
             runtime,
             resume=resume,
+            overwrite=overwrite,
             compiled=compiled,
             jobs=jobs,
             progress=_Reporter(runtime.matmul_peak(), progress),
@@ -69,13 +73,6 @@ def export(
 
     for name in exports.export(trained, out, width, series, sweep or ()):
         typer.echo(name)
-
-
-@ladder.command("ship", hidden=True)
-@functools.wraps(export)
-def ship(**options: Any) -> None:
-    typer.echo("warning: `companion ladder ship` is called `companion ladder export`", err=True)
-    export(**options)
 
 
 class _Reporter:

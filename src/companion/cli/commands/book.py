@@ -5,40 +5,41 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from companion.chapters import Execution, ParallelExecution
 from companion.cli.options import Json, pairs
 from companion.cli.progress import shown
+from companion.cli.settings import expanded
 from companion.errors import InputError
 from companion.runs import locked
 
 Profile = Annotated[str, typer.Option(help="quick, or full: larger, wants a GPU and the Hub.")]
-Timeout = Annotated[float, typer.Option(min=1, help="Seconds that one chapter may take.")]
-Force = Annotated[bool, typer.Option("--force", help="Run also what is still good.")]
 FAILED = 1
 
 
 def register(app: typer.Typer) -> None:
     """Attach this module's commands."""
     for command in (doctor, chapters, run, build, serve):
-        app.command()(command)
+        app.command()(expanded(command))
 
 
 def doctor(as_json: Json = False) -> None:
     """Say on what this machine would run, where it would look, and what it can reach."""
     from companion.chapters.doctor import examine
 
-    found = examine()
+    facts = examine()
     if as_json:
-        _print_json(found)
+        _print_json(facts)
     else:
-        width = max(map(len, found))
-        for name, value in found.items():
+        width = max(map(len, facts))
+        for name, value in facts.items():
             typer.echo(f"{name:<{width}}  {value}")
-    if found["kernel"].startswith("missing"):
+    if facts["kernel"].startswith("missing"):
         raise typer.Exit(FAILED)
 
 
@@ -46,11 +47,11 @@ def chapters(as_json: Json = False) -> None:
     """List the chapters with their parameters, types, defaults, help and minutes."""
     from companion.chapters import Book, discover
 
-    found = discover(Book.here())
+    listed = discover(Book.here())
     if as_json:
-        _print_json([_described(chapter) for chapter in found])
+        _print_json([_described(chapter) for chapter in listed])
         return
-    for chapter in found:
+    for chapter in listed:
         typer.echo(f"{chapter.name}: {chapter.title} ({chapter.minutes:g} min)")
         for one in chapter.parameters:
             limits = f" ({one.limits})" if one.limits else ""
@@ -59,13 +60,12 @@ def chapters(as_json: Json = False) -> None:
 
 def run(
     chapter: Annotated[str, typer.Argument(help="Name of a chapter, see `companion chapters`.")],
+    how: Execution,
     parameter: Annotated[
         list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Set a parameter.")
     ] = None,
     profile: Profile = "quick",
     out: Annotated[Path | None, typer.Option(help="Where the executed notebook goes.")] = None,
-    timeout: Timeout = 3600,
-    force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Execute one chapter, with other parameters if you like."""
@@ -78,26 +78,24 @@ def run(
     output, partial = folder / one.path.name, folder / "partial" / one.path.name
     due = job(one, given, environment_hash(book), output, partial)
     with _failures(), locked(partial.with_suffix(".lock")), shown("s") as progress:
-        execute([due], timeout=timeout, force=force, progress=progress)
-        found = record_results(output, (folder if out else book.results) / f"{one.name}.json")
+        execute([due], progress=progress, **asdict(how))
+        results = record_results(output, (folder if out else book.results) / f"{one.name}.json")
     if as_json:
-        _print_json(found | {"notebook": str(output)})
+        _print_json(results | {"notebook": str(output)})
         return
     typer.echo(f"executed notebook: {output}")
-    for claim in found["claims"]:
+    for claim in results["claims"]:
         typer.echo(f"[{claim['verdict']}] {claim['statement']}")
 
 
 def build(
+    how: ParallelExecution,
     profile: Profile = "quick",
-    jobs: Annotated[int, typer.Option(min=0, help="Chapters at a time; 0: one a core.")] = 0,
     only: Annotated[
         list[str] | None, typer.Option(metavar="CHAPTER", help="Execute these chapters alone.")
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="", hidden=True)] = None,
     execute_only: Annotated[bool, typer.Option("--execute-only", help="No pages.")] = False,
-    timeout: Timeout = 3600,
-    force: Force = False,
 ) -> None:
     """Execute what has changed, then build the book in `_build/html`."""
     from companion import chapters as room
@@ -109,11 +107,11 @@ def build(
     chosen = [room.find(book, name) for name in [*(only or []), *(more or [])]] or all_chapters
     due = room.stage_jobs(book, chosen, profile)
     with _failures(), locked(book.build / ".lock"), shown("s") as progress:
-        room.execute(due, processes=jobs, timeout=timeout, force=force, progress=progress)
+        room.execute(due, progress=progress, **asdict(how))
         _no_gaps(book, all_chapters)
         counts = room.collect_results(book, all_chapters)
-        found = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-        typer.echo(f"claims: {', '.join(found) or 'none'}")
+        verdicts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+        typer.echo(f"claims: {', '.join(verdicts) or 'none'}")
         if not execute_only:
             built = room.build(book, all_chapters)
             typer.echo(f"{'built' if built else 'up to date'}: {book.html / 'index.html'}")

@@ -1,0 +1,89 @@
+"""Models beside their untrained twins: the same architecture, the same text, random weights.
+
+Floor 2. What an untrained network shows too, training has not made. A model that cannot be had is
+named with the reason, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from companion.errors import InputError
+from companion.files import stored
+from companion.probing.compare_models import (
+    model_names,
+    probe_loaded,
+    reinitialised,
+    short_name,
+)
+from companion.probing.dataset import open as open_probe
+from companion.runtime import Runtime
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Probes by short name, of models and of their untrained twins, and what could not be had.
+
+    Parameters
+    ----------
+    trained, untrained : dict of name to Dataset
+        Shallowest first.
+    missing : dict of name to str
+        The reason, one sentence.
+    """
+
+    trained: Mapping[str, xr.Dataset]
+    untrained: Mapping[str, xr.Dataset]
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+def probe_twins(models: str, runtime: Runtime, **options) -> Twins:
+    """Probe every model that can be had, and the same network with random weights.
+
+    Parameters
+    ----------
+    models : str
+        As for `model_names`; empty for none.
+    runtime : Runtime
+    **options
+        As for `probe_loaded`.
+    """
+    from companion.models import load_model
+
+    trained, untrained, missing = {}, {}, {}
+    for name in model_names(models) if models.strip() else ():
+        try:
+            loaded = load_model(name, runtime)
+        except InputError as refused:
+            missing[short_name(name)] = str(refused)
+            continue
+        trained[short_name(name)] = probe_loaded(loaded, **options)
+        untrained[short_name(name)] = probe_loaded(reinitialised(loaded), **options)
+    return Twins(_by_depth(trained), _by_depth(untrained), missing)
+
+
+def stored_twins(models: str) -> Twins:
+    """The stored runs `probe-NAME.nc` and, where there is one, `probe-NAME-untrained.nc`."""
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    trained, missing = _stored(names, "probe-{}.nc")
+    untrained, _ = _stored(trained, "probe-{}-untrained.nc")
+    return Twins(_by_depth(trained), _by_depth(untrained), missing)
+
+
+def _stored(names: Iterable[str], form: str) -> tuple[dict[str, xr.Dataset], dict[str, str]]:
+    there, missing = {}, {}
+    for name in names:
+        try:
+            there[name] = open_probe(stored(form.format(name)))
+        except InputError as refused:
+            missing[name] = str(refused)
+    return there, missing
+
+
+def _by_depth(probes: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    return dict(sorted(probes.items(), key=lambda item: int(item[1].attrs["ell"])))
