@@ -76,6 +76,7 @@ class Task:
 
     @property
     def name(self) -> str:
+        """E.g. "ensemble-m16"; that of its file of weights, too."""
         return f"{self.regime}-m{self.spec.width}"
 
     def gain(self, teacher: int) -> float:

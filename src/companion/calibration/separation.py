@@ -106,6 +106,7 @@ class Cases:
 
     @property
     def depths(self) -> np.ndarray:
+        """All depths there are, the shallowest first."""
         return np.unique(self.ell)
 
     def known(self, regime: str, among: np.ndarray | bool = True) -> np.ndarray:

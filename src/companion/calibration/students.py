@@ -62,6 +62,7 @@ class Student:
 
     @property
     def name(self) -> str:
+        """What tells it from every other student."""
         return f"{self.regime}-m{self.model.m}-ell{self.model.ell}-teacher{self.teacher}"
 
     @property
@@ -142,6 +143,7 @@ class ToyNet(nn.Module):
         self.config.model_type = "toy"
 
     def get_input_embeddings(self) -> nn.Embedding:
+        """The table of samples."""
         return self.embedding
 
     def forward(self, input_ids: Tensor, use_cache: bool = False) -> Any:
