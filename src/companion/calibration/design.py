@@ -28,7 +28,8 @@ class Design:
     name, purpose : str
         What it is called, and what it is for, in a sentence.
     regimes : mapping
-        For each regime the keys of a toy specification that differ, and `gains`, `widths`.
+        For each regime the keys of a toy specification that differ, and `gains`, `widths`, and
+        `chains`: into how many chains of products a hierarchical target is divided.
     common : mapping
         Keys of a toy specification that all share.
     widths : tuple of int
@@ -116,6 +117,9 @@ def _tasks(chosen: Design) -> Iterator[Task]:
     for regime, own in chosen.regimes.items():
         keys = dict(own)
         gains = tuple(float(gain) for gain in keys.pop("gains", (1.0,)))
+        chains = keys.pop("chains", None)
         for width in keys.pop("widths", chosen.widths):
             record = {**chosen.common, **keys, "width": width, "seed": chosen.seed}
+            if chains is not None:
+                record["teacher_depth"] = width // chains
             yield Task(regime, specification({"name": f"{regime}-m{width}", **record}), gains)

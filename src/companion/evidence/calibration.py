@@ -150,7 +150,8 @@ def verdict_for(
 ) -> Verdict:
     """What the values of some statistics leave possible for a network of `ell` blocks.
 
-    Cuts between the calibrated depths are interpolated in the logarithm of the depth.
+    Cuts between the calibrated depths are interpolated in the logarithm of the depth; beyond, as
+    far as `REACH`, the nearest depth's holds.
 
     Parameters
     ----------
