@@ -18,7 +18,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     ),
     1: ("corpus", "models", "tables"),
     2: ("probing", "interventions", "scaling", "toy", "ladder"),
-    3: ("calibration", "evidence"),
+    3: ("evidence",),
     4: ("plotting",),
     5: ("chapters",),
     6: ("cli",),

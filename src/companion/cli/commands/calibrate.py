@@ -31,8 +31,8 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train the students of SPEC: OUT/<regime>-m<width>.safetensors."""
-    from companion.calibration import design, training
     from companion.runtime import Runtime
+    from companion.toy.calibration import design, training
 
     chosen = design.design(spec)
     runtime = Runtime.choose(device, "float32", chosen.seed)
@@ -52,8 +52,8 @@ def measure(
     device: Device = "auto",
 ) -> None:
     """Read every student of FOLDER, and find what each statistic is worth."""
-    from companion.calibration import study
     from companion.evidence import calibration
+    from companion.evidence.calibration import study
     from companion.files import write_netcdf
     from companion.runtime import Runtime
 
@@ -74,7 +74,7 @@ def averaging(
     device: Device = "auto",
 ) -> None:
     """What students of one teacher have in common: which part of the loss an average removes."""
-    from companion.calibration import averaging as core
+    from companion.toy.calibration import averaging as core
 
     _measured(core, spec, out, resume, overwrite, estimate, device)
 
@@ -89,7 +89,7 @@ def shapes(
     device: Device = "auto",
 ) -> None:
     """Equal parameters, traded between depth and the width of a block."""
-    from companion.calibration import shapes as core
+    from companion.toy.calibration import shapes as core
 
     _measured(core, spec, out, resume, overwrite, estimate, device)
 
@@ -97,10 +97,10 @@ def shapes(
 def _measured(core, spec, out, resume, overwrite, estimate, device) -> None:
     import json
 
-    from companion.calibration import design
     from companion.provenance import provenance
     from companion.runs import Output
     from companion.runtime import Runtime
+    from companion.toy.calibration import design
 
     chosen = design.design(spec)
     runtime = Runtime.choose(device, "float32", chosen.seed)

@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from companion.calibration import training
-from companion.calibration.design import tasks
-from companion.calibration.students import LENGTH, ROWS, held_out, of_engine, students, untrained
 from companion.errors import InputError
 from companion.interventions import ablate
 from companion.models import capture
+from companion.toy.calibration import training
+from companion.toy.calibration.design import tasks
+from companion.toy.calibration.students import (
+    LENGTH,
+    ROWS,
+    held_out,
+    of_engine,
+    students,
+    untrained,
+)
 from companion.toy.networks.teachers import Targets, losses
 
 REGIMES = ("ensemble", "procedural", "compositional")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.calibration.design import REGIMES
 from companion.statistics.separation import auc, auc_interval, best_cut
+from companion.toy.calibration.design import REGIMES
 
 if TYPE_CHECKING:
     import xarray as xr

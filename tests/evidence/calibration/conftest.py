@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from companion.calibration.design import design, tasks
-from companion.calibration.training import trained
 from companion.runtime import Runtime
+from companion.toy.calibration.design import design, tasks
+from companion.toy.calibration.training import trained
 
 TINY = {
     "name": "tiny",

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from companion.calibration.design import Design, Task, tasks
 from companion.files import atomic
 from companion.provenance import provenance
 from companion.runs import Progress, claimed, silent
 from companion.runtime import Runtime
+from companion.toy.calibration.design import Design, Task, tasks
 from companion.toy.networks import draws
 from companion.toy.networks.teachers import Targets, Teachers
 from companion.toy.training.engine import Engine

@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from companion.calibration.design import Task
-from companion.calibration.training import CalibrationEngine, scale_teachers
 from companion.errors import InputError
 from companion.models import Model
 from companion.runtime import Runtime
+from companion.toy.calibration.design import Task
+from companion.toy.calibration.training import CalibrationEngine, scale_teachers
 from companion.toy.networks import draws
 from companion.toy.networks.blocks import Weights, mlp, rmsnorm
 from companion.toy.networks.students import members

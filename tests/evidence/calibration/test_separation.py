@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from companion.calibration.separation import CLASSES, LEARNED, PAIRS, evidence, separate
 from companion.evidence import calibration
+from companion.evidence.calibration.separation import CLASSES, LEARNED, PAIRS, evidence, separate
 
 DEPTHS = (4, 8, 16)
 PLANTED = ("perfect", "noise", "drifting", "flipping", "absent", "one pair")

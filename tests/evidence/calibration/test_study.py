@@ -7,13 +7,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from companion.calibration import measure, study
-from companion.calibration.separation import CLASSES
-from companion.calibration.training import estimate
 from companion.cli import app
 from companion.errors import InputError
 from companion.evidence import calibration
+from companion.evidence.calibration import statistics, study
+from companion.evidence.calibration.separation import CLASSES
 from companion.files import read_netcdf
+from companion.toy.calibration.training import estimate
 
 from .conftest import TINY
 
@@ -25,7 +25,7 @@ def found(tiny, runtime):
 
 def test_every_network_is_read_by_every_statistic(found):
     assert found.sizes["network"] == 3 * 2 * 2 + 2 * 2
-    assert list(found["statistic"].values) == list(measure.STATISTICS)
+    assert list(found["statistic"].values) == list(statistics.STATISTICS)
     values = found["value"].where(found["regime"] == "ensemble", drop=True)
     deep = values.isel(network=values["ell"].values == 8)
     known = deep.notnull().any("network")
@@ -34,8 +34,8 @@ def test_every_network_is_read_by_every_statistic(found):
 
 def test_evenness_and_rotation_are_those_of_a_direct_count(tiny, runtime):
     student = next(s for s in study.anew(tiny, runtime) if s.model.ell == 8)
-    probe = measure.probe_of(student)
-    told = measure.read_probe(probe)
+    probe = study.probe_of(student)
+    told = statistics.read_probe(probe)
     theta = probe["theta"].sel(group="rest", statistic="mean").values[2:6]
     assert told["middle rotation"] == pytest.approx(theta.mean())
     assert told["evenness of rotation"] == pytest.approx(theta.sum() ** 2 / (4 * (theta**2).sum()))
@@ -44,8 +44,8 @@ def test_evenness_and_rotation_are_those_of_a_direct_count(tiny, runtime):
 
 def test_ratios_are_those_of_a_direct_count(tiny, runtime):
     student = next(s for s in study.anew(tiny, runtime) if s.model.ell == 8)
-    ablation = measure.ablation_of(student)
-    told = measure.read_ablation(ablation)
+    ablation = study.ablation_of(student)
+    told = statistics.read_ablation(ablation)
     rise = (ablation["loss"] - ablation["loss_clean"]).mean("document")
     skip = float(rise.sel(kind="skip", layer=slice(2, 5)).mean())
     if np.isfinite(told["swap / skip"]):
@@ -55,8 +55,8 @@ def test_ratios_are_those_of_a_direct_count(tiny, runtime):
 
 def test_a_dataset_without_a_kind_lacks_its_statistics(tiny, runtime):
     student = next(iter(study.anew(tiny, runtime)))
-    some = measure.ablation_of(student).sel(kind=["skip", "swap"])
-    assert set(measure.read_ablation(some)) == {"skip share", "swap / skip"}
+    some = study.ablation_of(student).sel(kind=["skip", "swap"])
+    assert set(statistics.read_ablation(some)) == {"skip share", "swap / skip"}
 
 
 def test_commands_train_measure_and_refuse(tmp_path, found):
@@ -85,4 +85,4 @@ def test_the_cost_is_said_beforehand(tiny, runtime):
 
 def test_a_calibration_has_all_classes(found):
     assert list(found["truth"].values) == list(CLASSES)
-    assert calibration.confusion(found, list(measure.STATISTICS)).to_numpy().sum() <= 16
+    assert calibration.confusion(found, list(statistics.STATISTICS)).to_numpy().sum() <= 16

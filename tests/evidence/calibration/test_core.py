@@ -7,10 +7,10 @@ import pytest
 import torch
 import xarray as xr
 
-from companion.calibration import averaging, shapes
-from companion.calibration.design import design
 from companion.errors import InputError
 from companion.runs import Output
+from companion.toy.calibration import averaging, shapes
+from companion.toy.calibration.design import design
 
 from .conftest import TINY
 

@@ -8,7 +8,6 @@ What has not passed may be shown, but decides nothing.
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ import numpy as np
 from companion.files import read_netcdf, stored
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
 STORED = "calibration.nc"
@@ -28,6 +26,9 @@ RIGHT = 0.9
 
 REACH = 1.25
 """A model may be deeper or shallower than all networks of the calibration by this factor."""
+
+SIZES = ("middle rotation", "rotation x depth")
+"""Never decisive, whatever they separate: how far a target lies from its input is no regime."""
 
 UNTRAINED = "untrained"
 WORDS = {
@@ -51,7 +52,7 @@ def calibrated() -> xr.Dataset:
 
 
 def separates(name: str, study: xr.Dataset | None = None) -> tuple[tuple[str, str], ...]:
-    """The pairs of classes for which a statistic passed; none of a statistic never tried.
+    """The pairs of classes for which a statistic passed; none of `SIZES`, or of one never tried.
 
     Parameters
     ----------
@@ -61,18 +62,18 @@ def separates(name: str, study: xr.Dataset | None = None) -> tuple[tuple[str, st
         Of `calibration.study`; by default the stored one.
     """
     study = calibrated() if study is None else study
-    if name not in study["statistic"].values:
+    if name not in study["statistic"].values or name in SIZES:
         return ()
     right = study["right"].sel(statistic=name)
     tested = right.notnull().all("member").any("depth")
     good = ((right >= RIGHT) | right.isnull()).all(["member", "depth"]) & tested
-    return tuple(_classes(pair) for pair in study["pair"].values[good.values])
+    return tuple(classes(pair) for pair in study["pair"].values[good.values])
 
 
 def passes(name: str, regime: str | None = None, study: xr.Dataset | None = None) -> bool:
     """Whether a statistic tells every class from every other, or one regime from all others."""
     study = calibrated() if study is None else study
-    wanted = [_classes(pair) for pair in study["pair"].values]
+    wanted = [classes(pair) for pair in study["pair"].values]
     wanted = [pair for pair in wanted if regime is None or regime in pair]
     return set(wanted) <= set(separates(name, study))
 
@@ -107,8 +108,8 @@ class Verdict:
     excluded : mapping of class to tuple of str
         What excludes each of the others.
     used, outside : tuple of str
-        Statistics that spoke; those that passed but lie outside of all networks of the
-        calibration, where a cut means nothing.
+        Statistics that excluded something; those that passed but lie outside of all networks of
+        the calibration, where a cut means nothing.
     depth : str
         Why no statistic could speak at the network's depth; else empty.
     """
@@ -125,6 +126,12 @@ class Verdict:
         return self.possible[0] if len(self.possible) == 1 else "undecided"
 
     @property
+    def _decisive(self) -> tuple[str, ...]:
+        """What excludes a regime; if nothing does, what excludes an untrained network."""
+        trained = [n for one, names in self.excluded.items() if one != UNTRAINED for n in names]
+        return tuple(name for name in self.used if name in trained) or self.used
+
+    @property
     def words(self) -> str:
         """The classes that are left, in words."""
         return " or ".join(WORDS[one] for one in self.possible) or "none of the calibrated regimes"
@@ -134,12 +141,12 @@ class Verdict:
         """What may be said about the regime."""
         if self.depth:
             return f"No regime is excluded: {self.depth}."
-        outside = f" ({_listed(self.outside)}: outside of all calibrated networks)"
+        outside = f" ({listed(self.outside)}: outside of all calibrated networks)"
         outside = outside if self.outside else ""
         if not self.used:
             why = "none of the statistics read here tells regimes apart in calibration"
             return f"No regime is excluded: {why}{outside}."
-        by = f"by {_listed(self.used)}, calibrated on students whose regime is known"
+        by = f"by {listed(self._decisive)}, calibrated on students whose regime is known"
         if len(self.possible) == 1 and self.possible[0] != UNTRAINED:
             return f"Taken together: {self.words}, {by}{outside}."
         return f"The regime stays open: {self.words} ({by}){outside}."
@@ -163,14 +170,14 @@ def verdict_for(
         The stored one, unless another is given.
     """
     study = calibrated() if study is None else study
-    classes = tuple(str(one) for one in study["truth"].values)
+    every = tuple(str(one) for one in study["truth"].values)
     depths = study["depth"].values
     if not depths.min() / REACH <= ell <= depths.max() * REACH:
         span = f"{depths.min()} to {depths.max()} blocks"
         reason = f"the calibration has networks of {span}, this one has {ell}"
-        return Verdict(classes, {}, (), (), reason)
+        return Verdict(every, {}, (), (), reason)
     excluded: dict[str, list[str]] = {}
-    used, outside = [], []
+    outside = []
     for name, value in statistics.items():
         pairs = separates(name, study) if math.isfinite(value) else ()
         if pairs and not _inside(study.sel(statistic=name), value):
@@ -179,75 +186,14 @@ def verdict_for(
         for pair in pairs:
             loser = _loser(study.sel(statistic=name), pair, value, ell)
             excluded.setdefault(loser, []).append(name)
-        used += [name] if pairs else []
-    possible = tuple(one for one in classes if one not in excluded)
+    possible = tuple(one for one in every if one not in excluded)
     by = {one: tuple(dict.fromkeys(names)) for one, names in excluded.items()}
-    return Verdict(possible, by, tuple(used), tuple(outside))
+    used = tuple(name for name in statistics if any(name in names for names in by.values()))
+    return Verdict(possible, by, used, tuple(outside))
 
 
-def table(study: xr.Dataset) -> pd.DataFrame:
-    """One row a statistic: for each pair the AUC's range over depths, and where it passed."""
-    import pandas as pd
-
-    rows = {}
-    for name in study["statistic"].values:
-        good = separates(str(name), study)
-        cells = {}
-        for pair in study["pair"].values:
-            area = study["auc"].sel(statistic=name, pair=pair).values
-            area = np.maximum(area, 1 - area)
-            known = area[np.isfinite(area)]
-            worth = f"{known.min():.2f} to {known.max():.2f}" if len(known) else "no values"
-            cells[str(pair)] = f"{worth}{' *' if _classes(pair) in good else ''}"
-        rows[str(name)] = cells
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def confusion(study: xr.Dataset, names: Sequence[str], passed: bool = True) -> pd.DataFrame:
-    """How many networks of each class are called what, by cuts of teachers other than their own.
-
-    Parameters
-    ----------
-    study : xarray.Dataset
-    names : sequence of str
-        Statistics that decide together: a class is excluded by each pair in which it loses.
-    passed : bool
-        Whether statistics speak only on those pairs for which they passed.
-    """
-    import pandas as pd
-
-    every = [_classes(pair) for pair in study["pair"].values]
-    lost = {one: np.zeros(study.sizes["network"], bool) for one in map(str, study["truth"].values)}
-    for name in names:
-        for pair in separates(name, study) if passed else every:
-            side = study["side"].sel(statistic=name, pair=" | ".join(pair)).values
-            lost[pair[0]] |= side == 1
-            lost[pair[1]] |= side == 0
-    left = ~np.array(list(lost.values()))
-    called = np.where(left.sum(0) == 1, np.array(list(lost))[left.argmax(0)], "undecided")
-    counted = (study["side"] >= 0).any(["statistic", "pair"]).values
-    found = pd.crosstab(study["regime"].values[counted], called[counted])
-    return found.reindex(index=list(lost), columns=[*lost, "undecided"], fill_value=0)
-
-
-def summary(study: xr.Dataset) -> dict[str, str | int]:
-    """Names for a chapter's prose: how many networks, which statistics passed what."""
-    regime = study["regime"].values
-    names = [str(name) for name in study["statistic"].values]
-    full = [name for name in names if passes(name, study=study)]
-    some = [name for name in names if separates(name, study) and name not in full]
-    stamp = json.loads(study.attrs["provenance"])
-    return {
-        "networks": len(regime),
-        "fewest": min(int((regime == one).sum()) for one in study["truth"].values),
-        "passing": _listed(full) or "none",
-        "partly": _listed(some) or "none",
-        "failing": _listed([n for n in names if not separates(n, study)]) or "none",
-        "when": stamp["time"][:10],
-    }
-
-
-def _classes(pair: str) -> tuple[str, str]:
+def classes(pair: str) -> tuple[str, str]:
+    """The two classes of a pair's name."""
     first, second = str(pair).split(" | ")
     return first, second
 
@@ -264,5 +210,6 @@ def _loser(statistic: xr.Dataset, pair: tuple[str, str], value: float, ell: int)
     return pair[1] if (value > cut) == bool(one["above"]) else pair[0]
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "a, b and c"."""
     return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + "".join(names[-1:])

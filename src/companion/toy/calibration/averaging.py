@@ -20,12 +20,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from companion.calibration.design import Design, Task, tasks
-from companion.calibration.students import held_out
-from companion.calibration.training import CalibrationEngine, Kept, computed, seconds, trained
 from companion.errors import InputError
 from companion.runs import Progress, silent
 from companion.runtime import Runtime
+from companion.statistics.intervals import Interval
+from companion.toy.analysis import over_replicates
+from companion.toy.calibration.design import Design, Task, tasks
+from companion.toy.calibration.students import held_out
+from companion.toy.calibration.training import CalibrationEngine, Kept, computed, seconds, trained
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,6 +111,34 @@ def measure(
         for task in every
     ]
     return xr.concat(parts, xr.DataArray([t.regime for t in every], dims="regime", name="regime"))
+
+
+def exponent(parts: xr.Dataset, part: str, regime: str, apart: str = "both") -> Interval:
+    """Exponent a of a part of the loss, ell^-a, one line for each teacher: mean, Student's t.
+
+    Parameters
+    ----------
+    parts : xarray.Dataset
+        From `measure`.
+    part : str
+        "loss", "common" or "varying".
+    regime, apart : str
+
+    Raises
+    ------
+    InputError
+        Where a part is not positive and has no exponent.
+    """
+    rows = parts[part].sel(regime=regime, apart=apart).transpose("ell", "teacher")
+    if float(rows.min()) <= 0:
+        raise InputError(f"the {part} part of {regime} is not positive: it has no exponent")
+    slopes = np.polyfit(np.log(rows["ell"].values), np.log(rows.values), 1)[0]
+    return over_replicates(-slopes)
+
+
+def correlation(parts: xr.Dataset, regime: str, ell: int, apart: str = "both") -> Interval:
+    """Correlation of the errors of two students at a depth, over teachers."""
+    return over_replicates(parts["correlation"].sel(regime=regime, ell=ell, apart=apart).values)
 
 
 def estimate(chosen: Design, runtime: Runtime, seeds: int = 3) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from companion.calibration.design import design, named, tasks
 from companion.errors import InputError
+from companion.toy.calibration.design import design, named, tasks
 
 
 @pytest.mark.parametrize("name", ["calibration", "calibration-quick", "averaging"])

@@ -1,22 +1,18 @@
-"""Every statistic of one network: what the readings say of its paths, what disturbances cost it.
+"""Every statistic of one network, from its probe and its disturbed blocks.
 
-The same functions read language models: a probe's dataset in, or one of `ablate`.
+The same functions read toy students and language models: a probe's dataset in, or one of `ablate`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from companion.calibration.students import LENGTH, ROWS, Student
-from companion.interventions import ablate
 from companion.interventions.blocks import KINDS
 from companion.interventions.costs import SHALLOWEST, middle_cost
-from companion.models import capture
 from companion.probing.summaries import (
     depth,
     middle_estimates,
@@ -154,62 +150,3 @@ def read_ablation(ablation: xr.Dataset) -> dict[str, float]:
         except KeyError:
             continue
     return found
-
-
-def probe_of(student: Student) -> xr.Dataset:
-    """The dataset of a student by the accumulators of language models; rows are documents."""
-    from companion.probing import summarise
-
-    stream = capture(student.model, student.tokens)
-    documents = np.repeat(np.arange(ROWS), LENGTH)
-    attrs = {"model": student.name, "m": student.model.m, "ell": student.model.ell}
-    return summarise([(stream.h.flatten(1, 2), documents)], attrs=attrs)
-
-
-def ablation_of(student: Student) -> xr.Dataset:
-    """The dataset of `ablate`, with the student's own loss."""
-    kinds = (*KINDS, *doses(student.model.ell))
-    return ablate(student.model, student.tokens, kinds, loss=student.loss)
-
-
-def measured(student: Student) -> dict[str, float]:
-    """All statistics of one network; NaN where one has no meaning."""
-    return read_probe(probe_of(student)) | read_ablation(ablation_of(student))
-
-
-def table(networks: Iterable[Student]) -> xr.Dataset:
-    """All statistics of many networks.
-
-    Returns
-    -------
-    xarray.Dataset
-        `value` (network, statistic), `explained` (network), with coordinates regime, m, ell,
-        teacher, gain, rho of each network.
-    """
-    import xarray as xr
-
-    rows: list[Mapping[str, float]] = []
-    facts: dict[str, list] = {}
-    for student in networks:
-        rows.append(measured(student))
-        for name, value in _facts(student).items():
-            facts.setdefault(name, []).append(value)
-    values = np.array([[row[name] for name in STATISTICS] for row in rows])
-    return xr.Dataset(
-        {"value": (("network", "statistic"), values)},
-        coords={"statistic": list(STATISTICS)} | {k: ("network", v) for k, v in facts.items()},
-    )
-
-
-def _facts(student: Student) -> dict[str, str | int | float]:
-    with torch.inference_mode():
-        explained = student.explained()
-    return {
-        "regime": student.regime,
-        "m": student.model.m,
-        "ell": student.model.ell,
-        "teacher": student.teacher,
-        "gain": student.gain,
-        "rho": student.rho,
-        "explained": explained,
-    }

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.calibration.design import Design, Task, tasks
-from companion.calibration.training import Kept, computed, seconds, trained
 from companion.runs import Progress, silent
 from companion.runtime import Runtime
-from companion.statistics.intervals import Interval, around
+from companion.statistics.intervals import Interval
+from companion.toy.analysis import over_replicates
+from companion.toy.calibration.design import Design, Task, tasks
+from companion.toy.calibration.training import Kept, computed, seconds, trained
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -130,9 +131,4 @@ def exponents(shapes: xr.Dataset, regime: str) -> dict[str, Interval]:
     x = np.log([np.full(loss.sizes["shape"], np.e), loss["ell"].values, loss["expansion"].values])
     planes = -np.linalg.lstsq(x.T, np.log(loss.values), rcond=None)[0]
     found = {"depth": planes[1], "hidden units": planes[2], "difference": planes[1] - planes[2]}
-    return {name: _over(values) for name, values in found.items()}
-
-
-def _over(values: np.ndarray) -> Interval:
-    n = len(values)
-    return around(values.mean(), values.std(ddof=1) / n**0.5, n - 1, method="t over teachers")
+    return {name: over_replicates(values) for name, values in found.items()}
