@@ -8,7 +8,7 @@ from companion.errors import InputError
 from companion.toy.calibration.design import design, named, tasks
 
 
-@pytest.mark.parametrize("name", ["calibration", "calibration-quick", "averaging"])
+@pytest.mark.parametrize("name", ["calibration", "calibration-quick", "averaging", "shapes"])
 def test_designs_that_come_with_the_package_can_be_taken_apart(name):
     assert name in named()
     chosen = design(name)

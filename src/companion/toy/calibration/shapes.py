@@ -18,13 +18,13 @@ from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 from companion.toy.analysis import over_replicates
 from companion.toy.calibration.design import Design, Task, tasks
-from companion.toy.calibration.training import Kept, computed, seconds, trained
+from companion.toy.calibration.training import Answers, Kept, computed, seconds, trained
 
 if TYPE_CHECKING:
     import xarray as xr
 
-SHAPES = ((2, 16), (4, 8), (8, 4), (16, 2), (2, 8), (4, 4), (8, 2), (16, 1))
-"""Blocks and hidden units a channel: four of 32 m hidden units, four of half as many."""
+SHAPES = ((2, 16), (4, 8), (8, 4), (16, 2), (4, 4), (8, 2))
+"""Blocks and hidden units a channel: four of 32 m hidden units, two of half as many."""
 
 RATES = (0.5, 1.0, 2.0)
 """Multiples of the learning rate, of which each shape takes its best."""
@@ -66,10 +66,11 @@ def measure(
     }
     parts = []
     for task in tasks(chosen):
+        answers: Answers = {}
         each = [
             kept(
                 f"{task.name}-{ell}x{k}.nc",
-                partial(_losses, task, ell, k, rates, runtime, progress),
+                partial(_losses, task, ell, k, rates, runtime, progress, answers),
             )
             for ell, k in shapes
         ]
@@ -85,6 +86,7 @@ def _losses(
     rates: Sequence[float],
     runtime: Runtime,
     progress: Progress,
+    answers: Answers,
 ) -> xr.Dataset:
     """Final losses (rate, teacher) of one shape; infinite where they are not finite."""
     import xarray as xr
@@ -92,7 +94,7 @@ def _losses(
     rows = []
     for rate in rates:
         one = _shaped(task, ell, expansion, rate)
-        loss = trained(one, runtime, progress).test().mean[0]
+        loss = trained(one, runtime, progress, answers=answers).test().mean[0]
         rows.append(np.where(np.isfinite(loss), loss, np.inf))
     return xr.Dataset({"loss": (("rate", "teacher"), np.array(rows))}, {"rate": list(rates)})
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 TIMED_STEPS = 3
+Answers = dict[tuple[int, int], Targets]
+"""What teachers answer to batches, by stream and step."""
 Kept = Callable[[str, Callable[[], "xr.Dataset"]], "xr.Dataset"]
 """Gives the data set of a part by its name, computed if it is not kept; see `runs.Output.kept`."""
 
@@ -41,16 +43,24 @@ class CalibrationEngine(Engine):
     runtime : Runtime
     data : int
         Which stretch of the stream of training data: students of different `data` share no batch.
+    answers : dict, optional
+        Keeps what the teachers answer, for other engines with the same teachers and batches.
     """
 
-    def __init__(self, task: Task, runtime: Runtime, data: int = 0) -> None:
+    def __init__(
+        self, task: Task, runtime: Runtime, data: int = 0, answers: Answers | None = None
+    ) -> None:
         super().__init__(task.spec, runtime)
-        self.data = data
+        self.data, self.answers = data, answers
         scale_teachers(self.teachers, task)
 
     def _answer(self, step: int, stream: int = draws.TRAIN) -> Targets:
         moved = step + self.data * self.spec.steps if stream == draws.TRAIN else step
-        return super()._answer(moved, stream)
+        if self.answers is None:
+            return super()._answer(moved, stream)
+        if (stream, moved) not in self.answers:
+            self.answers[stream, moved] = super()._answer(moved, stream)
+        return self.answers[stream, moved]
 
 
 def scale_teachers(teachers: Teachers, task: Task) -> None:
@@ -102,10 +112,14 @@ def train(
 
 
 def trained(
-    task: Task, runtime: Runtime, progress: Callable = silent, data: int = 0
+    task: Task,
+    runtime: Runtime,
+    progress: Callable = silent,
+    data: int = 0,
+    answers: Answers | None = None,
 ) -> CalibrationEngine:
-    """An engine whose students have been trained to the end."""
-    engine = CalibrationEngine(task, runtime, data)
+    """An engine whose students have been trained to the end; parameters as of the engine."""
+    engine = CalibrationEngine(task, runtime, data, answers)
     with engine.workers():
         while engine.step < task.spec.steps:
             losses = engine.advance()
