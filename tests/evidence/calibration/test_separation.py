@@ -168,6 +168,31 @@ def test_tables_name_every_statistic_and_mark_those_that_passed(study):
     assert shown.loc["perfect"].str.endswith(" *").all()
     assert not shown.loc["noise"].str.endswith(" *").any()
     told = calibration.summary(study)
-    assert "perfect" in told["passing"]
-    assert "one pair" in told["partly"]
-    assert "noise" in told["failing"]
+    assert told["answer"] == "yes"
+    assert "perfect" in told["verdict"]
+    assert "noise" in told["failed"]
+    assert "one pair" not in told["failed"]
+    assert "36 of 36 right" in told["confused"]
+    assert told["mixed"] == "This calibration has no mixtures."
+
+
+def test_without_what_passes_a_pair_stays_open(study):
+    told = calibration.summary(study.sel(statistic=["noise", "one pair"]))
+    assert told["answer"] == "in part"
+    assert "Nothing that was tried tells ensemble averaging from compositional" in told["verdict"]
+
+
+def test_a_statistic_that_follows_the_share_orders_mixtures(table):
+    rho = np.random.default_rng(0).choice([0.25, 0.5, 0.75], table.sizes["network"])
+    mixed = table.assign_coords(rho=("network", rho))
+    mixed["regime"].values[:] = "mixture"
+    mixed["value"].values[:, 0] = rho
+    ranks = calibration.mixtures(mixed)["rank correlation"]
+    assert ranks["perfect"] == 1
+    assert ranks["noise"] < 0.5
+
+
+def test_live_values_are_counted_within_the_stored_range(study):
+    assert "0 outside" in calibration.checked(study, study)
+    far = study.assign(value=study["value"] + 1000)
+    assert "0 lie within" in calibration.checked(far, study)

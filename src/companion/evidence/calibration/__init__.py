@@ -5,7 +5,7 @@
 `core`: the theory's core, shared errors and traded shapes, as claims.
 """
 
-from companion.evidence.calibration.report import confusion, summary, table
+from companion.evidence.calibration.report import checked, confusion, mixtures, summary, table
 from companion.evidence.calibration.verdict import (
     RIGHT,
     Verdict,
@@ -22,7 +22,9 @@ __all__ = [
     "Verdict",
     "against",
     "calibrated",
+    "checked",
     "confusion",
+    "mixtures",
     "passes",
     "separates",
     "summary",

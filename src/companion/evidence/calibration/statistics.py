@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from companion.errors import InputError
 from companion.interventions.blocks import KINDS
 from companion.interventions.costs import SHALLOWEST, middle_cost
 from companion.probing.summaries import (
@@ -58,11 +57,8 @@ def _rotation_by_depth(probe: xr.Dataset) -> float:
 
 
 def _turn(probe: xr.Dataset) -> float:
-    return float(profile(probe, "theta_dh")[_pairs(probe)].mean())
-
-
-def _pairs(probe: xr.Dataset) -> np.ndarray:
-    return middle_layers(depth(probe))[:-1]
+    pairs = middle_layers(depth(probe))[:-1]
+    return float(profile(probe, "theta_dh")[pairs].mean()) if len(pairs) else math.nan
 
 
 def _straightness(probe: xr.Dataset) -> float:
@@ -137,16 +133,19 @@ STATISTICS = (*READINGS, *DISTURBANCES)
 
 
 def read_probe(probe: xr.Dataset) -> dict[str, float]:
-    """All `READINGS` of a probe's dataset, or of a control's."""
-    return {name: read(probe) for name, read in READINGS.items()}
+    """All `READINGS` of a probe, or of a control; NaN where it lacks what one needs."""
+    return {name: _attempt(read, probe, math.nan) for name, read in READINGS.items()}
 
 
 def read_ablation(ablation: xr.Dataset) -> dict[str, float]:
     """Those of `DISTURBANCES` whose kinds the dataset of `ablate` has."""
-    found = {}
-    for name, read in DISTURBANCES.items():
-        try:
-            found[name] = read(ablation)
-        except KeyError:
-            continue
-    return found
+    found = {name: _attempt(read, ablation, None) for name, read in DISTURBANCES.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _attempt(read: Reader, dataset: xr.Dataset, otherwise: Any) -> Any:
+    """What a reader gives, unless the dataset lacks what it reads or has no middle for it."""
+    try:
+        return read(dataset)
+    except (InputError, KeyError):
+        return otherwise

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from companion.errors import InputError
 from companion.files import read_netcdf, stored
 
 if TYPE_CHECKING:
@@ -110,15 +111,15 @@ class Verdict:
     used, outside : tuple of str
         Statistics that excluded something; those that passed but lie outside of all networks of
         the calibration, where a cut means nothing.
-    depth : str
-        Why no statistic could speak at the network's depth; else empty.
+    silence : str
+        Why no statistic could speak of this network; else empty.
     """
 
     possible: tuple[str, ...]
     excluded: Mapping[str, tuple[str, ...]]
     used: tuple[str, ...]
     outside: tuple[str, ...]
-    depth: str = ""
+    silence: str = ""
 
     @property
     def regime(self) -> str:
@@ -139,8 +140,8 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """What may be said about the regime."""
-        if self.depth:
-            return f"No regime is excluded: {self.depth}."
+        if self.silence:
+            return f"No regime is excluded: {self.silence}."
         outside = f" ({listed(self.outside)}: outside of all calibrated networks)"
         outside = outside if self.outside else ""
         if not self.used:
@@ -167,9 +168,12 @@ def verdict_for(
         nothing.
     ell : int
     study : xarray.Dataset, optional
-        The stored one, unless another is given.
+        The stored one, unless another is given. Without either nothing is excluded.
     """
-    study = calibrated() if study is None else study
+    try:
+        study = calibrated() if study is None else study
+    except InputError as absent:
+        return Verdict(tuple(WORDS), {}, (), (), str(absent))
     every = tuple(str(one) for one in study["truth"].values)
     depths = study["depth"].values
     if not depths.min() / REACH <= ell <= depths.max() * REACH:
