@@ -18,6 +18,7 @@ from companion.interventions.costs import (
     deep,
     exponent,
     gain_of_depth,
+    loss_without_blocks,
     ratio,
     share,
 )
@@ -25,6 +26,9 @@ from companion.statistics.intervals import Interval
 
 SKIP_EXPONENT = -1.0
 AVERAGE_RATIO = 0.75
+WORST_GUESS = np.log(2**20)
+"""Loss of a uniform guess among as many tokens as no vocabulary here has, in nats."""
+
 _OURS = "our test of the paper's ensemble averaging; the paper disturbs no blocks"
 
 
@@ -164,3 +168,17 @@ def pretrained_sentence(pretrained: Pretrained) -> str:
         for name, dataset in pretrained.stored.items()
     ]
     return f"{said} Stored runs: {' and '.join(runs) or 'none'}."
+
+
+def unit_sentence(datasets: Datasets) -> str:
+    """For which models the loss without any block is no unit to measure a share in, in words."""
+    empty = {name: loss_without_blocks(dataset) for name, dataset in datasets.items()}
+    absurd = {name: loss for name, loss in empty.items() if loss > WORST_GUESS}
+    if not absurd:
+        return "The share is measured against a loss without blocks that a guess would have."
+    losses = ", ".join(f"{loss:.0f} for {name}" for name, loss in absurd.items())
+    return (
+        f"The share says little where the loss without any block ({losses} nats per token) is far "
+        f"worse than that of a guess among all tokens (at most {WORST_GUESS:.0f}): measured in "
+        "such a unit every block is small."
+    )

@@ -43,6 +43,11 @@ def gain_of_depth(dataset: xr.Dataset, weights: xr.DataArray | float = 1.0) -> x
     return gain.sum("document") / tokens.sum("document")
 
 
+def loss_without_blocks(dataset: xr.Dataset) -> float:
+    """Loss of the embedding read out at once, in nats per token."""
+    return float((dataset.loss_empty * dataset.tokens).sum() / dataset.tokens.sum())
+
+
 def resampled(
     dataset: xr.Dataset, generator: np.random.Generator, draws: int = 1000
 ) -> xr.DataArray:
