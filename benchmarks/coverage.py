@@ -4,19 +4,23 @@
 
 A law with alpha_ell = 1 is planted on the 203 rows of the paper's fit, once with independent
 errors and once with half their variance shared by each (m, ell) shape. About a second a table on
-one core. Each outcome is kept beside the result as it comes: a study that was stopped goes on.
+one core. Each outcome is kept beside the result as it comes: `--resume` goes on with a study that
+was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from companion import scaling, tables
-from companion.files import atomic
+from companion.cli.progress import shown
+from companion.files import write_json
 from companion.provenance import provenance
+from companion.runs import Progress
 from companion.runtime import Runtime
 from companion.scaling.uncertainty.coverage import coverage
 
@@ -24,13 +28,15 @@ CASES = {"independent rows": 0.0, "half shared by shape": 0.5}
 NAMES = ("alpha_m", "alpha_ell", "alpha_D", "L_0")
 
 
-def study(repeats: int, draws: int, runtime: Runtime, journals: list[Path]) -> dict:
+def study(
+    repeats: int, draws: int, runtime: Runtime, folder: Path, resume: bool, progress: Progress
+) -> dict[str, Any]:
     """Coverage of every method in both cases, with the stamp of the run."""
     table = tables.load_table("chinchilla")
     sigma = scaling.fit(table, drop=40).stddev
     planted = scaling.fit(table, drop=40, fixed={"alpha_ell": 1.0})
     rows = []
-    for stream, ((case, shared), journal) in enumerate(zip(CASES.items(), journals, strict=True)):
+    for stream, (case, shared) in enumerate(CASES.items()):
         frame = coverage(
             planted.table,
             "additive",
@@ -41,8 +47,9 @@ def study(repeats: int, draws: int, runtime: Runtime, journals: list[Path]) -> d
             repeats=repeats,
             draws=draws,
             shared=shared,
-            journal=journal,
-            progress=lambda done, case=case: print(f"\r{case} {done}", end="", file=sys.stderr),
+            folder=folder / case.replace(" ", "-"),
+            resume=resume,
+            progress=partial(progress, task=case),
         )
         rows += frame.assign(case=case).to_dict("records")
     parameters = {"repeats": repeats, "draws": draws, "sigma": sigma, "drop": 40}
@@ -56,14 +63,14 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true", help="go on with a stopped study")
     options = parser.parse_args()
     runtime = Runtime.choose("cpu", seed=options.seed)
-    journals = [options.out.with_suffix(f".{k}.jsonl") for k in range(len(CASES))]
-    found = study(options.repeats, options.draws, runtime, journals)
-    with atomic(options.out) as path:
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    for journal in journals:
-        journal.unlink()
+    folder = options.out.with_name(f"{options.out.name}.partial")
+    with shown("tables") as progress:
+        given = (options.repeats, options.draws, runtime, folder, options.resume, progress)
+        write_json(options.out, study(*given))
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

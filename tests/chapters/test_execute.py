@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -130,6 +132,30 @@ def test_an_interrupt_ends_workers_and_kernels(tiny_book, write_chapter):
     assert not [process for process in alive if "ipykernel" in " ".join(process.cmdline())]
     assert not tiny_book.staged("endless").exists()
     assert (tiny_book.partial / "endless.ipynb").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_command_that_is_ended_leaves_no_process_behind(tiny_book, write_chapter, number):
+    """`timeout` sends the one, a machine that runs out of memory the other."""
+    begun = tiny_book.root / "begun"
+    write_chapter(
+        "endless", f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(300)"
+    )
+    command = [sys.executable, "-c", "from companion.cli import main; main()", "run", "endless"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        deadline = time.monotonic() + 60
+        while not begun.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        family = psutil.Process(running.pid).children(recursive=True)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=30)
+    assert len(family) >= 2
+    _, alive = psutil.wait_procs(family, timeout=15)
+    assert not alive
+    if number == signal.SIGTERM:
+        assert running.returncode == 130
+        assert said.splitlines()[-1] == "interrupted"
+    assert not tiny_book.staged("endless").exists()
 
 
 def test_an_unknown_chapter_gets_the_nearest_name(tiny_book, write_chapter):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from companion.chapters import find
 from companion.chapters.fingerprint import chapter_fingerprint, environment_hash
+from companion.models import open_models
 
 
 def test_notebook_parameters_and_environment_hash_count(tiny_book, write_chapter):
@@ -51,3 +54,22 @@ def test_installed_versions_count(tiny_book, monkeypatch):
     before = environment_hash(tiny_book)
     monkeypatch.setattr("companion.chapters.fingerprint._versions", lambda: ["numpy==0"])
     assert environment_hash(tiny_book) != before
+
+
+def test_open_models_that_come_and_go_and_leave_to_fetch_them_count(
+    tiny_book, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("COMPANION_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("COMPANION_OFFLINE", raising=False)
+    absent = environment_hash(tiny_book)
+    file = next(iter(open_models().values())).file
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert environment_hash(tiny_book) == absent
+    os.truncate(file, next(iter(open_models().values())).size)
+    here = environment_hash(tiny_book)
+    monkeypatch.setenv("COMPANION_OFFLINE", "1")
+    assert len({absent, here, environment_hash(tiny_book)}) == 3
+    file.unlink()
+    monkeypatch.delenv("COMPANION_OFFLINE")
+    assert environment_hash(tiny_book) == absent

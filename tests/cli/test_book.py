@@ -112,7 +112,10 @@ def test_a_build_with_gaps_is_refused(book, monkeypatch):
 
 def test_doctor_tells_device_kernel_and_what_is_reachable(book, monkeypatch):
     monkeypatch.setattr("companion.chapters.doctor._reach", lambda host: "not asked")
+    monkeypatch.setenv("COMPANION_CACHE", str(book / "cache"))
     found = json.loads(_call("doctor", "--json").stdout)
+    assert found["cache"] == f"{book / 'cache'} (not there yet)"
+    assert found["open models"] == "none here, see `companion models`"
     assert {"device", "dtype", "reason", "kernel", "COMPANION_DATA"} <= set(found)
     assert found["kernel"].startswith("python3")
     assert "1 chapters, not built" in found["book"]

@@ -6,8 +6,6 @@ import yaml
 from typer.testing import CliRunner
 
 from companion.cli import app
-from companion.cli.commands.ladder import _Reporter
-from companion.runs import silent
 
 
 @pytest.fixture
@@ -49,14 +47,3 @@ def test_impossible_grids_end_with_2(tiny_grid, grid_file, tmp_path, change, sen
     assert refused.exit_code == 2
     assert sentence in refused.stderr
     assert not (tmp_path / "out").exists()
-
-
-def test_the_fraction_is_that_of_all_running_models(monkeypatch):
-    clock = iter([0.0, 1.0, 2.0, 100.0])
-    monkeypatch.setattr("companion.cli.commands.ladder.time.monotonic", lambda: next(clock))
-    reporter = _Reporter(100.0, silent)
-    fractions = [
-        reporter._fraction(name, flops)
-        for name, flops in [("a D=1", 20.0), ("b D=1", 30.0), ("a D=2", 40.0), ("b D=2", 10.0)]
-    ]
-    assert fractions == pytest.approx([0.2, 0.5, 0.7, 0.1])

@@ -38,7 +38,7 @@ def test_trains_writes_and_prints_json(file, tmp_path):
     assert {"rho", "temperature", "alpha", "alpha_low"} <= set(figures["exponents"][0])
     result = load(tmp_path / "r.nc")
     assert int(result["step"].max()) == 3
-    assert not list(tmp_path.glob("*.checkpoint"))
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_text_is_a_table(file, tmp_path):
@@ -85,20 +85,22 @@ def test_a_disk_that_refuses_is_one_sentence(file, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "r.nc"))
 
-    monkeypatch.setattr("companion.toy.experiment.save", full)
+    monkeypatch.setattr("companion.runs.output.write_netcdf", full)
     done = run(file, "--out", tmp_path / "r.nc", "--device", "cpu")
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1].startswith("error: No space left on device: ")
 
 
-def test_leftover_checkpoint_needs_resume(file, tmp_path):
-    (tmp_path / "r.nc.checkpoint").write_bytes(b"broken")
-    refused = run(file, "--out", tmp_path / "r.nc", "--device", "cpu")
+def test_what_is_there_needs_resume_or_overwrite(file, tmp_path):
+    options = (file, "--out", tmp_path / "r.nc", "--device", "cpu")
+    assert run(*options).exit_code == 0
+    refused = run(*options)
     assert refused.exit_code == 2
-    assert "exists" in refused.stderr
-    broken = run(file, "--out", tmp_path / "r.nc", "--device", "cpu", "--resume")
-    assert broken.exit_code == 2
-    assert "corrupt" in broken.stderr
+    assert "--overwrite" in refused.stderr
+    assert run(*options, "--resume").exit_code == run(*options, "--overwrite").exit_code == 0
+    other = run(*options, "--resume", "-s", "steps=3")
+    assert other.exit_code == 2
+    assert "steps was 4, now 3" in other.stderr
 
 
 def test_diverged_students_are_counted_by_depth(file, tmp_path):
@@ -113,10 +115,9 @@ def test_variants_are_compared_and_their_parts_removed(file, tmp_path):
     assert done.exit_code == 0, done.output
     assert [line.split()[0] for line in done.stdout.splitlines()[2:]] == ["euler", "gated"]
     assert load(tmp_path / "r.nc")["loss"].sizes["block"] == 2
-    assert not list(tmp_path.glob("*.parts"))
-    (tmp_path / "r.nc.parts").mkdir()
+    assert not list(tmp_path.glob("*.partial"))
     refused = run(file, "--out", tmp_path / "r.nc", *options)
     assert refused.exit_code == 2
-    assert "--resume" in refused.stderr
+    assert "is there already" in refused.stderr
     figures = run(file, "--out", tmp_path / "r.nc", *options, "--rates", "1", "--resume", "--json")
     assert json.loads(figures.stdout)["measurements"][0]["name"].startswith("exponent of gated")

@@ -44,6 +44,7 @@ def test_a_step_is_not_gradual_and_equal_steps_are(planted_trace):
     step = many(planted_trace)
     assert tracing.exchange_is_gradual(step).verdict == "not reproduced"
     assert "is 1.00 [1.00, 1.00] in the mean" in tracing.exchange_sentence(step)
+    assert "In 12 of 12 facts it is the rise to layer 2." in tracing.exchange_sentence(step)
     even = many(planted_trace)
     even.probability[..., 2] = 0.1 + 0.8 * np.arange(5) / 4
     assert tracing.exchange_is_gradual(even).verdict == "reproduced"

@@ -27,7 +27,7 @@ class Killed(BaseException):
 def killer(after):
     calls = iter(range(after))
 
-    def progress(*_):
+    def progress(*_, **__):
         if next(calls, None) is None:
             raise Killed
 
@@ -73,7 +73,7 @@ from companion.ladder.grid import make_grid, to_record
 from companion.runtime import Runtime
 trainer.CHECKPOINT_SECONDS = 0.01
 grid = make_grid(json.loads(sys.argv[1]))
-told = lambda *report: print(*report, flush=True)
+told = lambda *done, **more: print(*done, more, flush=True)
 runner.train(grid, sys.argv[2], Runtime.choose("cpu", "float32"), resume=True, progress=told)
 """
 
@@ -101,7 +101,11 @@ def test_runs_at_the_same_time_give_the_same_table(grid, tmp_path, runtime):
     alone = runner.train(short, tmp_path / "alone", runtime)
     torch.set_num_threads(1)
     together = runner.train(
-        short, tmp_path / "together", runtime, jobs=2, progress=lambda *a: seen.append(a[0])
+        short,
+        tmp_path / "together",
+        runtime,
+        jobs=2,
+        progress=lambda *_, task, **__: seen.append(task),
     )
     assert together.drop(columns="loss_sem").equals(alone.drop(columns="loss_sem"))
     assert len(set(seen)) == 2

@@ -56,17 +56,21 @@ def test_profiles_are_nominal_on_chinchillas_design(chinchilla):
 def test_a_study_cut_short_ends_like_one_in_one_go(grid, tmp_path):
     journal = tmp_path / "trials.jsonl"
 
-    def stop(done):
+    def stop(done, total):
         if done == 3:
             raise KeyboardInterrupt
 
     whole = cover(grid)
     with pytest.raises(KeyboardInterrupt):
-        cover(grid, journal=journal, progress=stop)
+        cover(grid, folder=tmp_path, progress=stop)
     with journal.open("a") as file:
         file.write('[{"method": "jaco')
+    with pytest.raises(InputError, match="holds a run"):
+        cover(grid, folder=tmp_path)
     counted = []
-    assert cover(grid, journal=journal, progress=counted.append).equals(whole)
-    assert len(journal.read_text().splitlines()) == 1 + 6
-    with pytest.raises(InputError, match="another study"):
-        cover(grid, seed=1, journal=journal)
+    again = cover(grid, folder=tmp_path, resume=True, progress=lambda k, n: counted.append((k, n)))
+    assert again.equals(whole)
+    assert counted == [(k + 1, 6) for k in range(6)]
+    assert len(journal.read_text().splitlines()) == 6
+    with pytest.raises(InputError, match=r"cannot resume .* seed was"):
+        cover(grid, seed=1, folder=tmp_path, resume=True)

@@ -36,31 +36,28 @@ def test_runs_are_those_of_their_specification(compared):
     np.testing.assert_array_equal(compared["loss"].sel(block="gated", rate=0.5), alone)
 
 
-def test_interrupted_comparison_goes_on_from_its_parts(compared, tmp_path, monkeypatch):
-    done = []
+def test_interrupted_comparison_goes_on_from_its_parts(compared, tmp_path):
+    out, done = tmp_path / "c.nc", []
 
-    def stopped(spec, *args, **options):
-        if len(done) == 3:
+    def told(step, steps, note="", task=""):
+        if step == steps:
+            done.append(task.partition("-")[0])
+        if len(done) == 4:
             raise KeyboardInterrupt
-        done.append(spec.block)
-        return run_toy(spec, *args, **options)
 
-    monkeypatch.setattr(comparison, "run_toy", stopped)
     with pytest.raises(KeyboardInterrupt):
-        comparison.compare(SPEC, ["gated", "streams"], [0.5, 1.0], EXACT, parts=tmp_path)
-    assert done == ["euler", "euler", "gated"]
+        comparison.compare(SPEC, ["gated", "streams"], [0.5, 1.0], EXACT, out=out, progress=told)
+    assert done == ["euler", "euler", "gated", "gated"]
     done.clear()
-    monkeypatch.setattr(
-        comparison,
-        "run_toy",
-        lambda spec, *a, **o: done.append(spec.block) or run_toy(spec, *a, **o),
+    again = comparison.compare(
+        SPEC, ["gated", "streams"], [0.5, 1.0], EXACT, out=out, resume=True, progress=told
     )
-    again = comparison.compare(SPEC, ["gated", "streams"], [0.5, 1.0], EXACT, parts=tmp_path)
     assert done == ["gated", "streams", "streams"]
     assert again.identical(compared.assign_attrs(again.attrs))
+    assert list(tmp_path.iterdir()) == [out]
     longer = dataclasses.replace(SPEC, steps=4)
-    with pytest.raises(InputError, match="another specification"):
-        comparison.compare(longer, ["gated"], [1.0], EXACT, parts=tmp_path)
+    with pytest.raises(InputError, match="steps was 3, now 4"):
+        comparison.compare(longer, ["gated"], [1.0], EXACT, out=out, resume=True)
 
 
 def test_several_teachers_kinds_or_no_rate_are_refused():

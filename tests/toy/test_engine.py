@@ -11,7 +11,6 @@ from companion.runtime import Runtime
 from companion.toy import Specification, run_toy
 from companion.toy.networks import reference
 from companion.toy.networks.blocks import BLOCKS
-from companion.toy.training import checkpoint as checkpoints
 from companion.toy.training.engine import Engine, members_that_fit
 from companion.toy.training.graphs import GraphedEngine
 
@@ -119,8 +118,8 @@ class Stopped(Exception):
 
 
 def stop_at(step):
-    def report(progress):
-        if progress.step >= step:
+    def report(done, total, note=""):
+        if done >= step:
             raise Stopped
 
     return report
@@ -130,49 +129,54 @@ def test_resume_is_bit_identical(spec, exact, tmp_path, monkeypatch):
     monkeypatch.setattr("companion.toy.experiment.SAVE_EVERY", 0.0)
     ticks = iter(range(10**6))
     monkeypatch.setattr("companion.runs.progress.time.monotonic", lambda: 2.0 * next(ticks))
-    path = tmp_path / "toy.checkpoint"
+    path = tmp_path / "toy.nc"
     for step in (3, 7):
         with pytest.raises(Stopped):
-            run_toy(spec, exact, checkpoint=path, resume=True, progress=stop_at(step))
-        assert path.exists()
-    resumed = run_toy(spec, exact, checkpoint=path, resume=True)
+            run_toy(spec, exact, out=path, resume=True, progress=stop_at(step))
+        assert (tmp_path / "toy.nc.partial" / "checkpoint.safetensors").exists()
+    resumed = run_toy(spec, exact, out=path, resume=True)
     straight = run_toy(spec, exact)
     assert resumed.identical(straight.assign_attrs(resumed.attrs))
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == [path]
+    again = run_toy(spec, exact, out=path, resume=True, progress=stop_at(0))
+    assert again.identical(resumed.assign_attrs(again.attrs))
 
 
 @pytest.fixture
-def checkpoint(spec, exact, tmp_path):
-    from companion.toy.experiment import _empty
-
-    engine = Engine(spec, exact)
-    engine.advance()
-    checkpoints.save(engine, _empty(spec), tmp_path / "c")
-    return tmp_path / "c"
-
-
-def test_existing_checkpoint_is_not_overwritten(spec, exact, checkpoint):
-    with pytest.raises(InputError, match="exists"):
-        run_toy(spec, exact, checkpoint=checkpoint)
+def begun(spec, exact, tmp_path, monkeypatch):
+    """The output of a run that was stopped after it had kept its state."""
+    monkeypatch.setattr("companion.toy.experiment.SAVE_EVERY", 0.0)
+    with pytest.raises(Stopped):
+        run_toy(spec, exact, out=tmp_path / "r.nc", progress=stop_at(spec.steps))
+    return tmp_path / "r.nc"
 
 
-def test_another_specification_is_refused(spec, exact, checkpoint):
+def test_what_is_there_is_not_overwritten(spec, exact, begun):
+    with pytest.raises(InputError, match="holds a run"):
+        run_toy(spec, exact, out=begun)
+    run_toy(spec, exact, out=begun, overwrite=True)
+    with pytest.raises(InputError, match="is there already"):
+        run_toy(spec, exact, out=begun)
+
+
+def test_another_specification_is_refused(spec, exact, begun):
     other = dataclasses.replace(spec, lr=1e-4)
-    with pytest.raises(InputError, match="specification: lr is 0"):
-        run_toy(other, exact, checkpoint=checkpoint, resume=True)
+    with pytest.raises(InputError, match=r"lr was 0\.003, now 0\.0001"):
+        run_toy(other, exact, out=begun, resume=True)
 
 
-def test_checkpoint_of_other_numbers_is_refused(spec, exact, checkpoint):
+def test_checkpoint_of_other_numbers_is_refused(spec, exact, begun):
     """Batches are drawn by the device: another one would go on with other data."""
-    with pytest.raises(InputError, match="made with cpu float64, not with cpu float32"):
-        run_toy(spec, Runtime.choose("cpu", "float32"), checkpoint=checkpoint, resume=True)
+    with pytest.raises(InputError, match='numbers was "cpu float64", now "cpu float32"'):
+        run_toy(spec, Runtime.choose("cpu", "float32"), out=begun, resume=True)
 
 
-def test_corrupt_checkpoint_is_kept_aside(spec, exact, checkpoint):
+def test_corrupt_checkpoint_is_kept_aside(spec, exact, begun):
+    checkpoint = begun.with_name("r.nc.partial") / "checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-40])
     with pytest.raises(InputError, match="corrupt"):
-        run_toy(spec, exact, checkpoint=checkpoint, resume=True)
-    assert checkpoint.with_name("c.corrupt").exists()
+        run_toy(spec, exact, out=begun, resume=True)
+    assert checkpoint.with_name("checkpoint.safetensors.corrupt").exists()
 
 
 def test_one_diverged_student_is_reported_and_the_others_go_on(spec, exact, monkeypatch):
@@ -210,9 +214,8 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_made(spec):
 
 def test_split_gives_notice(spec, exact, monkeypatch):
     monkeypatch.setattr("companion.toy.training.engine.free_memory", lambda device: 350_000)
-    notices = []
-    run_toy(spec, exact, progress=lambda p: notices.append(p.notice))
-    assert "trained in groups" in notices[0]
+    with pytest.warns(UserWarning, match="trained in groups"):
+        run_toy(spec, exact)
 
 
 def test_half_precision_is_refused(spec):

@@ -10,8 +10,10 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from companion.chapters.fingerprint import models_here
 from companion.chapters.source import Book, discover
 from companion.errors import InputError
+from companion.files import cache_folder
 from companion.provenance import commit
 from companion.runtime import Runtime
 
@@ -22,6 +24,7 @@ _SECONDS = 3.0
 def examine() -> dict[str, str]:
     """Facts by name, each one line; "kernel" starts with "missing" if chapters cannot run."""
     import torch
+    from huggingface_hub.constants import HF_HUB_CACHE
 
     import companion
 
@@ -38,7 +41,9 @@ def examine() -> dict[str, str]:
         "kernel": _kernel(),
         "book": _book(),
         "COMPANION_DATA": _folder(os.environ.get("COMPANION_DATA")),
-        "model cache": _folder(_hub_cache()),
+        "cache": _folder(str(cache_folder())),
+        "open models": ", ".join(models_here()) or "none here, see `companion models`",
+        "Hub cache": _folder(HF_HUB_CACHE),
         "disk free": f"{shutil.disk_usage(Path.cwd()).free / 1e9:.1f} GB",
         **_reachable(),
     }
@@ -67,11 +72,6 @@ def _folder(path: str | None) -> str:
     if not path:
         return "not set"
     return path if Path(path).is_dir() else f"{path} (not there yet)"
-
-
-def _hub_cache() -> str:
-    home = os.environ.get("HF_HOME", os.path.expanduser("~/.cache/huggingface"))
-    return os.environ.get("HF_HUB_CACHE", os.path.join(home, "hub"))
 
 
 def _reachable() -> dict[str, str]:

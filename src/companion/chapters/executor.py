@@ -149,7 +149,7 @@ class Executor:
 def _spawn(threads: int) -> Any:
     """Start a process here, where relative paths mean what the caller means, but import nothing."""
     return subprocess.Popen(
-        [sys.executable, "-m", "companion.chapters.notebook"],
+        [sys.executable, "-m", "companion.chapters.notebook", str(os.getpid())],
         env=os.environ | {"PYTHONSAFEPATH": "1"} | dict.fromkeys(_THREAD_LIMITS, str(threads)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import companion
+from companion import files
 from companion.chapters.source import Book, Chapter
 from companion.runs import content_hash
 
@@ -35,7 +36,10 @@ def _named_files(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def environment_hash(book: Book) -> str:
-    """The hash of what all chapters share: package, embedded models, data, installed versions."""
+    """The hash of what all chapters share: package, data, installed versions, models at hand.
+
+    An open model that comes or goes, and leave to fetch one, change what a chapter can show.
+    """
     folders = {
         "package": Path(companion.__file__).parent,
         "results": Path(os.environ.get("COMPANION_RESULTS", book.sources / "results")),
@@ -43,7 +47,15 @@ def environment_hash(book: Book) -> str:
     if "COMPANION_DATA" in os.environ:
         folders["data"] = Path(os.environ["COMPANION_DATA"])
     parts = [f"{name} {content_hash(folder)}" for name, folder in folders.items()]
+    parts += [f"offline {files.offline()}", f"models {models_here()}"]
     return hashlib.sha256("\n".join([*parts, *_versions()]).encode()).hexdigest()
+
+
+def models_here() -> list[str]:
+    """Names of the open models that need not be fetched any more."""
+    from companion.models import open_models
+
+    return [name for name, model in open_models().items() if model.is_here]
 
 
 def _versions() -> list[str]:

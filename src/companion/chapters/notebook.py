@@ -1,8 +1,9 @@
-"""The process that executes one chapter: ``python -m companion.chapters.notebook < job.json``.
+"""The process that executes one chapter: ``python -m companion.chapters.notebook PARENT < job``.
 
 It says on its standard output, a JSON object a line, which cell runs and how it ended. A dead
 kernel or a timeout leaves a notebook whose metadata calls every cell completed, so only the
 exception and the exit code are believed, and the notebook gets its name only after success.
+When the process PARENT is gone it ends, and ends its kernel.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from companion.files import atomic
+from companion.runs import end_with_parent
 
 Tell = Callable[..., None]
 
@@ -30,6 +32,7 @@ def main() -> int:
     job = json.load(sys.stdin)
     tell = _teller()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_with_parent(int(sys.argv[1]))
     signal.signal(signal.SIGALRM, _time_up)
     started = time.monotonic()
     try:

@@ -7,6 +7,8 @@ it, are imported when it is called, so that `companion --help` is quick.
 
 from __future__ import annotations
 
+import signal
+
 import typer
 
 from companion.cli.group import Group, Root
@@ -30,5 +32,6 @@ def _commands_are_found_by_name() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; SIGTERM (of `timeout`, of a batch system) ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -11,9 +11,8 @@ import xarray as xr
 
 from companion.errors import InputError
 from companion.evidence.toy import scope
-from companion.files import stored
+from companion.files import read_netcdf, stored
 from companion.toy import analysis, comparison
-from companion.toy.experiment import load
 from companion.toy.regimes import final_alpha
 
 if TYPE_CHECKING:
@@ -139,7 +138,7 @@ class Stored:
     def __init__(self, name: str, command: str, shown: Callable | None = None) -> None:
         self.command, self.shown = command, shown or table
         try:
-            self.result: xr.Dataset | None = load(stored(name))
+            self.result: xr.Dataset | None = read_netcdf(stored(name))
         except InputError:
             self.result = None
 

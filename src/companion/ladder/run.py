@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,24 @@ from companion.ladder.grid import Grid, Run
 from companion.ladder.model import flops_per_token
 from companion.ladder.text import Texts
 from companion.ladder.trainer import Diverged, Trainer, advance
+from companion.runs import Progress
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval, clustered_mean
-
-Progress = Callable[[str, int, int, float, float, float], None]
-"""Called after each step with the run's name, step, steps, loss, tokens and flops per second."""
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """A run of a grid, the folder that it trains in, and where it computes."""
+    """A run of a grid, the folder that it trains in, and where it computes.
+
+    `peak` is the device's rate of large matrix products in flops a second.
+    """
 
     grid: Grid
     run: Run
     folder: Path
     runtime: Runtime
     compiled: bool
+    peak: float
 
     def train(self, texts: Texts, progress: Progress) -> list[dict[str, Any]]:
         """Rows of all D and kept steps of this run; those that exist are read, not trained again.
@@ -67,10 +68,11 @@ class TrainingRun:
         """Bring the trunk to where the branch of D leaves it, then train the branch."""
         trunk, branch = self.folder / "trunk.safetensors", self.folder / f"D{D}.safetensors"
         name, steps = f"{self.run.name} D={D:.2g}", self.grid.steps(D)
-        flops = flops_per_token(trainer.net)
+        share = flops_per_token(trainer.net) / self.peak
 
         def report(step: int, loss: float, speed: float) -> None:
-            progress(name, step, steps, loss, speed, speed * flops)
+            note = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {speed * share:.0%} of peak"
+            progress(step, steps, note=note, task=name)
 
         if branch.exists():
             trainer.load(branch)

@@ -7,6 +7,7 @@ The folder holds `grid.json`, `tokenizer.json`, `table.csv`, `provenance.json`, 
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
@@ -20,9 +21,9 @@ from companion.errors import InputError
 from companion.files import atomic, write_json
 from companion.ladder import text
 from companion.ladder.grid import Grid, Run, to_record
-from companion.ladder.run import Progress, TrainingRun
+from companion.ladder.run import TrainingRun
 from companion.provenance import provenance
-from companion.runs import claimed
+from companion.runs import Progress, claimed, end_with_parent, silent
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def train(
     overwrite: bool = False,
     compiled: bool = False,
     jobs: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> pd.DataFrame:
     """Train every run of `grid` into folder `out`.
 
@@ -58,8 +59,9 @@ def train(
         Use `torch.compile` (needs a C++ compiler; pays for runs of more than some minutes).
     jobs : int
         Runs trained at the same time, each in a process with its share of the CPU threads.
-    progress : callable, optional
-        See `Progress`.
+    progress : callable
+        Called after each step with (step, steps) of a run: its name is the task, its loss, speed
+        and share of the device's peak are the note.
 
     Returns
     -------
@@ -83,8 +85,8 @@ def train(
         baselines = text.ngram_losses(texts.train, texts.held_out, grid.vocabulary)
         stamp = provenance(runtime, record, jobs=jobs, corpus=corpora, baselines=baselines)
         write_json(folder / "provenance.json", stamp)
-        runs = [TrainingRun(grid, run, folder / run.name, runtime, compiled) for run in grid.runs()]
-        progress = progress or (lambda *_: None)
+        how = (runtime, compiled, runtime.matmul_peak())
+        runs = [TrainingRun(grid, run, folder / run.name, *how) for run in grid.runs()]
         in_turn = (run.train(texts, progress) for run in runs)
         rows: Rows = []
         for part in _in_parallel(runs, jobs, progress) if jobs > 1 else in_turn:
@@ -117,27 +119,30 @@ def _in_parallel(runs: list[TrainingRun], jobs: int, progress: Progress) -> Iter
     context = multiprocessing.get_context("spawn")
     reports = context.Queue()
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(jobs, context, _start_process, (reports, threads)) as pool:
+    with ProcessPoolExecutor(
+        jobs, context, _start_process, (reports, threads, os.getpid())
+    ) as pool:
         futures = [pool.submit(_train_in_process, run) for run in runs]
-        for future in futures:
-            while not future.done():
-                _forward(reports, progress)
-            yield future.result()
-
-
-def _forward(reports: Any, progress: Progress) -> None:
-    try:
-        progress(*reports.get(timeout=0.5))
-    except queue.Empty:
-        return
+        try:
+            for future in futures:
+                while not future.done():
+                    with contextlib.suppress(queue.Empty):
+                        done, more = reports.get(timeout=0.5)
+                        progress(*done, **more)
+                yield future.result()
+        except BaseException:
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
 
 
 _reports: Any = None
 
 
-def _start_process(reports: Any, threads: int) -> None:
+def _start_process(reports: Any, threads: int, parent: int) -> None:
     import torch
 
+    end_with_parent(parent)
     global _reports
     _reports = reports
     torch.set_num_threads(threads)
@@ -145,7 +150,7 @@ def _start_process(reports: Any, threads: int) -> None:
 
 def _train_in_process(run: TrainingRun) -> Rows:
     texts = text.load_texts(run.folder.parent, run.grid)
-    return run.train(texts, lambda *report: _reports.put(report))
+    return run.train(texts, lambda *done, **more: _reports.put((done, more)))
 
 
 def _write_table(rows: Rows, out: Path) -> pd.DataFrame:

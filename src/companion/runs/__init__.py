@@ -2,12 +2,14 @@
 
 Floor 0. `Output` is one run's result file with its folder of unfinished work beside it; `claimed`
 is such a folder alone, `Journal` a file of finished steps in it; `progress` has the one shape of
-progress callbacks and the time that is left; `identity` says whether two runs are the same.
+progress callbacks and the time that is left; `identity` says whether two runs are the same;
+`parent` ends a process whose parent is gone.
 """
 
 from companion.runs.identity import content_hash, difference
 from companion.runs.journal import Journal
 from companion.runs.output import Output, claimed, locked
+from companion.runs.parent import end_with_parent
 from companion.runs.progress import Every, Pace, Progress, silent
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "claimed",
     "content_hash",
     "difference",
+    "end_with_parent",
     "locked",
     "silent",
 ]

@@ -5,11 +5,12 @@ residual blocks at tuned rates; `analysis`: depth exponents; `regimes`: what tel
 Rooms: `networks` (blocks, teachers, students), `training` (engine, CUDA graph, checkpoints).
 """
 
-from companion.toy.experiment import Progress, load, run_toy, save, target_entropy, times
+from companion.files import read_netcdf as load
+from companion.files import write_netcdf as save
+from companion.toy.experiment import run_toy, target_entropy, times
 from companion.toy.specification import Specification, named, specification
 
 __all__ = [
-    "Progress",
     "Specification",
     "load",
     "named",

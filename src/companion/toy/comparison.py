@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ import xarray as xr
 
 from companion.errors import InputError
 from companion.provenance import provenance
+from companion.runs import Output, Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 from companion.toy import analysis
-from companion.toy.experiment import Progress, load, run_toy, save
+from companion.toy.experiment import numbers_of, run_toy
 from companion.toy.specification import Specification
 
 BASELINE = "euler"
@@ -31,8 +33,11 @@ def compare(
     blocks: Sequence[str],
     rates: Sequence[float],
     runtime: Runtime,
-    progress: Callable[[Progress], None] | None = None,
-    parts: Path | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> xr.Dataset:
     """Train the plain block and each variant at each multiple of the learning rate.
 
@@ -45,11 +50,10 @@ def compare(
     rates : sequence of float
         Multiples of `spec.lr`, the same for all.
     runtime : Runtime
-    progress : callable, optional
-        See `run_toy`.
-    parts : path, optional
-        Folder that keeps finished runs and the checkpoint of the running one; what is there
-        already is not trained again.
+    out : path, optional
+        NetCDF file of the result; until it is there, finished runs are kept beside it.
+    resume, overwrite, progress
+        As for `run_toy`; the task is the block with its rate.
 
     Returns
     -------
@@ -60,8 +64,7 @@ def compare(
     Raises
     ------
     InputError
-        If the specification has several rhos or temperatures, a block or rate is not possible, or
-        `parts` holds runs of another specification.
+        If the specification has several rhos or temperatures, or a block or rate is not possible.
     """
     if len(spec.rho) > 1 or len(spec.temperatures) > 1:
         raise InputError(
@@ -72,33 +75,34 @@ def compare(
     runs = [dataclasses.replace(spec, block=b, lr=rate * spec.lr) for b in names for rate in rates]
     if not runs or len(set(rates)) < len(rates):
         raise InputError(f"rates {list(rates)} must be one or more, each once")
-    results = [_final(one, runtime, progress, parts) for one in runs]
-    stacked = xr.concat(results, "run", coords="minimal", compat="override")
-    index = np.arange(len(runs)).reshape(len(names), len(rates))
-    places = {"block": names, "rate": list(rates)}
-    compared = stacked.isel(run=xr.DataArray(index, coords=places, dims=("block", "rate")))
     settings = spec.to_dict() | {"variants": names, "rates": list(rates)}
-    return compared.assign_attrs(
-        name=spec.name,
-        specification=json.dumps(spec.to_dict()),
-        provenance=json.dumps(provenance(runtime, settings)),
-    )
+    numbers = {"numbers": numbers_of(runtime)}
+    with Output(out, settings | numbers, resume=resume, overwrite=overwrite) as output:
+        if output.finished is not None:
+            return output.finished
+        stacked = xr.concat(
+            [_final(one, runtime, output, progress) for one in runs],
+            "run",
+            coords="minimal",
+            compat="override",
+        )
+        index = np.arange(len(runs)).reshape(len(names), len(rates))
+        places = {"block": names, "rate": list(rates)}
+        compared = stacked.isel(run=xr.DataArray(index, coords=places, dims=("block", "rate")))
+        compared = compared.assign_attrs(
+            name=spec.name,
+            specification=json.dumps(spec.to_dict()),
+            provenance=json.dumps(provenance(runtime, settings)),
+        )
+        output.finish(compared)
+    return compared
 
 
-def _final(
-    spec: Specification, runtime: Runtime, progress: Callable | None, parts: Path | None
-) -> xr.Dataset:
-    """Final losses of one run, read from `parts` if it is there."""
-    path = parts / f"{spec.block}-{spec.lr:g}.nc" if parts else None
-    if path and path.exists():
-        result = load(path)
-        if json.loads(result.attrs["specification"]) != spec.to_dict():
-            raise InputError(f"{str(path)!r} is of another specification: delete its folder")
-    else:
-        saved = path and path.with_suffix(".checkpoint")
-        result = run_toy(spec, runtime, checkpoint=saved, resume=True, progress=progress)
-        if path:
-            save(result, path)
+def _final(spec: Specification, runtime: Runtime, output: Output, progress: Progress) -> xr.Dataset:
+    """Final losses of one run, which is a part of the output."""
+    name = f"{spec.block}-{spec.lr:g}"
+    part, report = output.part(f"{name}.nc"), partial(progress, task=name)
+    result = run_toy(spec, runtime, out=part, resume=part is not None, progress=report)
     last = result["test_loss"].isel(step=-1, drop=True)
     each = xr.Dataset({"loss": last, "still_falling": analysis.still_falling(result)})
     return each.isel(temperature=0, drop=True)

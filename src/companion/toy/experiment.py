@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,8 @@ import torch
 import xarray as xr
 
 from companion import geometry
-from companion.errors import InputError
-from companion.files import read_netcdf, write_netcdf
 from companion.provenance import provenance
-from companion.runs import Every
+from companion.runs import Every, Output, Progress, silent
 from companion.runtime import Runtime
 from companion.toy.networks.teachers import Teachers
 from companion.toy.specification import Specification, specification
@@ -29,23 +27,14 @@ DIMS = ("teacher", "temperature", "seed", "depth", "step")
 SAVE_EVERY = 60.0
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: steps done of all, mean training loss at each depth."""
-
-    step: int
-    steps: int
-    losses: dict[int, float]
-    notice: str = ""
-
-
 def run_toy(
     spec: Specification | str | Path,
     runtime: Runtime | None = None,
     *,
-    checkpoint: str | Path | None = None,
+    out: str | Path | None = None,
     resume: bool = False,
-    progress: Callable[[Progress], None] | None = None,
+    overwrite: bool = False,
+    progress: Progress = silent,
     graph: bool = False,
 ) -> xr.Dataset:
     """Train all students of a specification and test them at logarithmic times.
@@ -56,12 +45,12 @@ def run_toy(
         What to train.
     runtime : Runtime, optional
         Device and dtype, float32 by default. The seed is the specification's.
-    checkpoint : path, optional
-        File that keeps the state, written every minute and removed at the end.
-    resume : bool
-        Go on from `checkpoint`; from the beginning if there is none yet.
-    progress : callable, optional
-        Called with a `Progress` about once a second.
+    out : path, optional
+        NetCDF file of the result; until it is there, the state is kept beside it every minute.
+    resume, overwrite : bool
+        Go on with what is there, or replace it, see `companion.runs.Output`.
+    progress : callable
+        Called about once a second with (steps done, steps in all) and the loss at each depth.
     graph : bool
         Replay each step as one CUDA graph, see `companion.toy.training.graphs`.
 
@@ -75,24 +64,27 @@ def run_toy(
     Raises
     ------
     InputError
-        If the specification, dtype, device or checkpoint does not fit.
+        If the specification, dtype or device does not fit, a checkpoint is damaged, or as `Output`.
     """
     spec = spec if isinstance(spec, Specification) else specification(spec)
     runtime = runtime or Runtime.choose("auto", "float32", spec.seed)
-    path = Path(checkpoint) if checkpoint else None
-    begun = path if path and path.exists() else None
-    if begun and not resume:
-        raise InputError(f"checkpoint {str(path)!r} exists: resume from it, or delete it")
-    group = checkpoints.group_of(begun) if begun else None
-    engine = (GraphedEngine if graph else Engine)(spec, runtime, group)
-    record = _empty(spec)
-    if begun:
-        checkpoints.load(engine, record, begun)
-    _train(engine, record, path, progress or (lambda _: None))
-    result = _labelled(engine, record, runtime)
-    if path:
-        path.unlink(missing_ok=True)
+    settings = spec.to_dict() | {"numbers": numbers_of(runtime)}
+    with Output(out, settings, resume=resume, overwrite=overwrite) as output:
+        if output.finished is not None:
+            return output.finished
+        path = output.part("checkpoint.safetensors")
+        begun = checkpoints.read(path, runtime.device) if path and path.exists() else None
+        engine = (GraphedEngine if graph else Engine)(spec, runtime, begun and begun.group)
+        record = begun.restore(engine) if begun else _empty(spec)
+        _train(engine, record, path, progress)
+        result = _labelled(engine, record, runtime)
+        output.finish(result)
     return result
+
+
+def numbers_of(runtime: Runtime) -> str:
+    """Where and how a run's numbers are made: batches and rounding depend on both."""
+    return f"{runtime.device.split(':')[0]} {runtime.dtype}"
 
 
 def times(spec: Specification) -> np.ndarray:
@@ -111,27 +103,20 @@ def target_entropy(
     return xr.DataArray(mean_entropy(teachers, spec), coords, ("teacher", "temperature"))
 
 
-def save(result: xr.Dataset, path: str | Path) -> None:
-    """Write a result as NetCDF, atomically."""
-    write_netcdf(result, path)
-
-
-def load(path: str | Path) -> xr.Dataset:
-    """Read a result of `save`."""
-    if not Path(path).is_file():
-        raise InputError(f"no toy result {str(path)!r}: make one with `companion toy`")
-    return read_netcdf(path)
-
-
 def _empty(spec: Specification) -> dict[str, np.ndarray]:
     shape = (len(times(spec)), len(spec.depths), spec.members)
     return {name: np.full(shape, np.nan) for name in ("test_loss", "test_sem", "train_loss")}
 
 
-def _train(engine: Engine, record: dict, path: Path | None, report: Callable) -> None:
+def _train(engine: Engine, record: dict, path: Path | None, progress: Progress) -> None:
     spec, marks = engine.spec, {int(t): i for i, t in enumerate(times(engine.spec))}
     report_due, save_due = Every(1.0, at_once=True), Every(SAVE_EVERY)
-    report(Progress(engine.step, spec.steps, {}, _notice(engine)))
+    if engine.group < spec.members:
+        warnings.warn(
+            f"memory for {engine.group} of {spec.members} students of a depth at a time: "
+            "they are trained in groups",
+            stacklevel=3,
+        )
     if engine.step == 0:
         _test(engine, record, 0)
     with engine.workers():
@@ -141,18 +126,9 @@ def _train(engine: Engine, record: dict, path: Path | None, report: Callable) ->
                 _write(engine, record["train_loss"], marks[engine.step], losses)
                 _test(engine, record, marks[engine.step])
             if report_due.due() or engine.step == spec.steps:
-                report(Progress(engine.step, spec.steps, _by_depth(engine, losses)))
+                progress(engine.step, spec.steps, note=_by_depth(engine, losses))
             if path and save_due.due():
                 checkpoints.save(engine, record, path)
-
-
-def _notice(engine: Engine) -> str:
-    if engine.group >= engine.spec.members:
-        return ""
-    return (
-        f"memory for {engine.group} of {engine.spec.members} students of a depth at a time: "
-        "they are trained in groups"
-    )
 
 
 def _test(engine: Engine, record: dict, index: int) -> None:
@@ -165,11 +141,13 @@ def _write(engine: Engine, into: np.ndarray, index: int, losses: list[torch.Tens
         into[index][place] = values.cpu().double().numpy()
 
 
-def _by_depth(engine: Engine, losses: list[torch.Tensor]) -> dict[int, float]:
+def _by_depth(engine: Engine, losses: list[torch.Tensor]) -> str:
+    """Mean training loss at each depth, in words."""
     each: dict[int, list[float]] = {}
     for stack, values in zip(engine.stacks, losses, strict=True):
         each.setdefault(stack.ell, []).append(float(values.mean()))
-    return {ell: sum(values) / len(values) for ell, values in sorted(each.items())}
+    means = (f"{ell}:{sum(of) / len(of):.3g}" for ell, of in sorted(each.items()))
+    return f"loss {' '.join(means)}"
 
 
 def _labelled(engine: Engine, record: dict, runtime: Runtime) -> xr.Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,6 @@ import typer
 from companion.cli.group import Group
 from companion.cli.options import Device, Overwrite, Resume
 from companion.cli.progress import shown
-from companion.runs import Progress
 
 ladder = typer.Typer(
     cls=Group, help="Train small language models on a grid of width, depth and data."
@@ -45,17 +43,16 @@ def train(
     from companion.runtime import Runtime
 
     specification = grids.read_grid(grid)
-    runtime = Runtime.choose(device, dtype)
     with shown("steps") as progress:
         table = runner.train(
             specification,
             out,
-            runtime,
+            Runtime.choose(device, dtype),
             resume=resume,
             overwrite=overwrite,
             compiled=compiled,
             jobs=jobs,
-            progress=_Reporter(runtime.matmul_peak(), progress),
+            progress=progress,
         )
     typer.echo(table.to_string(index=False))
 
@@ -73,28 +70,3 @@ def export(
 
     for name in exports.export(trained, out, width, series, sweep or ()):
         typer.echo(name)
-
-
-class _Reporter:
-    """The callback of a training: losses, tokens a second, and the share of the device's peak.
-
-    `peak` is the device's rate of large matrix products in flops a second; the fraction is that of
-    all runs together.
-    """
-
-    def __init__(self, peak: float, progress: Progress) -> None:
-        self.peak, self.progress = peak, progress
-        self.latest: dict[str, tuple[float, float]] = {}
-
-    def __call__(
-        self, name: str, step: int, steps: int, loss: float, speed: float, flops: float
-    ) -> None:
-        share = self._fraction(name, flops)
-        note = f"loss {loss:.3f}, {speed:,.0f} tokens/s, {share:.0%} of peak"
-        self.progress(step, steps, note=note, task=name)
-
-    def _fraction(self, name: str, flops: float) -> float:
-        """Share of the peak that the runs which reported within a minute reach together."""
-        now = time.monotonic()
-        self.latest[name.split()[0]] = now, flops
-        return sum(rate for at, rate in self.latest.values() if now - at < 60) / self.peak

@@ -39,11 +39,7 @@ def fit(
     methods = method or list(scaling.METHODS)
     with shown("methods") as progress:
         result = scaling.quantify(
-            result,
-            generator,
-            methods=methods,
-            draws=draws,
-            progress=lambda method: progress(methods.index(method), len(methods), note=method),
+            result, generator, methods=methods, draws=draws, progress=progress
         )
     typer.echo(json.dumps(result.to_dict(), indent=2) if as_json else _report(result))
     if not result.converged:

@@ -6,15 +6,18 @@ table's collinearity; every method of uncertainty is then asked for the planted 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from companion.errors import InputError
-from companion.files import atomic, stored
+from companion.files import stored
+from companion.runs import Journal, Progress, claimed, silent
 from companion.scaling.fitting.fit import fit
 from companion.scaling.fitting.laws import get_law
 from companion.scaling.uncertainty.methods import METHODS, quantify
@@ -67,8 +70,10 @@ def coverage(
     draws: int = 200,
     shared: float = 0.0,
     methods: Sequence[str] = tuple(METHODS),
-    journal: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ):
     """How often the 95 % intervals of each method contain the planted value.
 
@@ -87,10 +92,12 @@ def coverage(
         Bootstrap resamples for each.
     methods : sequence of str
         Names of `METHODS`.
-    journal : Path, optional
-        File that keeps each table's outcome as soon as it is known; an existing one is resumed.
-    progress : callable, optional
-        Called with the number of tables done.
+    folder : path, optional
+        Keeps each table's outcome as soon as it is known, in `trials.jsonl`.
+    resume, overwrite : bool
+        Go on with what is in `folder`, or start anew, see `companion.runs.claimed`.
+    progress : callable
+        Called with (tables done, tables in all).
 
     Returns
     -------
@@ -102,42 +109,25 @@ def coverage(
     Raises
     ------
     InputError
-        If a method is unknown, or the journal belongs to another study.
+        If a method is unknown, or as `companion.runs.claimed`.
     """
     import pandas as pd
 
     setting = {"law": get_law(law).name, "params": dict(params), "sigma": sigma, "shared": shared}
     setting |= {"names": list(names), "draws": draws, "methods": list(methods), "rows": len(table)}
     setting["seed"] = str(generator.bit_generator.seed_seq)
-    trials = _begun(journal, setting) if journal else []
-    for k, child in enumerate(generator.spawn(repeats)):
-        if k >= len(trials):
-            planted = plant(table, law, params, sigma, child, shared=shared)
-            result = quantify(fit(planted, law), child, methods=methods, draws=draws)
-            trials.append(
-                [_outcome(result, m, name, params[name]) for m in methods for name in names]
-            )
-            if journal:
-                _note(journal, trials[-1])
-        if progress:
-            progress(k + 1)
-    return _summary(pd.DataFrame([row for trial in trials[:repeats] for row in trial]))
-
-
-def _begun(journal: Path, setting: dict) -> list[list[dict]]:
-    """Outcomes already in the journal, which is begun if need be; a torn last line is cut off."""
-    lines = journal.read_text("utf-8").splitlines(keepends=True) if journal.exists() else []
-    kept = [json.loads(line) for line in lines if line.endswith("\n")]
-    if kept and kept[0] != setting:
-        raise InputError(f"{journal} belongs to another study: delete it, or ask for the same one")
-    with atomic(journal) as path:
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept or [setting]), "utf-8")
-    return kept[1:]
-
-
-def _note(journal: Path, outcome: list[dict]) -> None:
-    with journal.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(outcome) + "\n")
+    with contextlib.ExitStack() as held:
+        place = Path(folder or held.enter_context(TemporaryDirectory()))
+        held.enter_context(claimed(place, setting, resume=resume, overwrite=overwrite))
+        trials = held.enter_context(Journal(place / "trials.jsonl"))
+        for k, child in enumerate(generator.spawn(repeats)):
+            if k >= len(trials.records):
+                planted = plant(table, law, params, sigma, child, shared=shared)
+                result = quantify(fit(planted, law), child, methods=methods, draws=draws)
+                trials.append([_outcome(result, m, n, params[n]) for m in methods for n in names])
+                trials.flush()
+            progress(k + 1, repeats)
+    return _summary(pd.DataFrame(list(chain(*trials.records[:repeats]))))
 
 
 def stored_coverage(name: str = "scaling_coverage.json"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from companion.errors import InputError
+from companion.runs import Progress, silent
 from companion.scaling.fitting.curvature import with_jacobian
 from companion.scaling.fitting.result import FitResult
 from companion.scaling.uncertainty.profile import with_profile
@@ -29,9 +30,9 @@ def quantify(
     result: FitResult,
     generator: np.random.Generator,
     *,
-    methods: Iterable[str] = tuple(METHODS),
+    methods: Sequence[str] = tuple(METHODS),
     draws: int = 1000,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> FitResult:
     """The result with standard errors and 95 % intervals of every method asked for.
 
@@ -41,23 +42,22 @@ def quantify(
         A fit.
     generator : numpy.random.Generator
         For the bootstraps.
-    methods : iterable of str
+    methods : sequence of str
         Names of `METHODS`.
     draws : int
         Number of bootstrap resamples.
-    progress : callable, optional
-        Called with the name of each method before it starts.
+    progress : callable
+        Called with (methods done, methods in all) and the name of each before it starts.
 
     Raises
     ------
     InputError
         If a method is unknown.
     """
-    for method in methods:
+    for number, method in enumerate(methods):
         if method not in METHODS:
             raise InputError(f"method {method!r} is unknown: use some of {', '.join(METHODS)}")
-        if progress:
-            progress(method)
+        progress(number, len(methods), note=method)
         result = _apply(result, method, generator, draws)
     return result
 
