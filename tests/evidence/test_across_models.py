@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from companion.evidence import across_models, across_report, comparison, model_row
+from companion.evidence.across_models import claims, comparison, report
+from companion.evidence.across_models.row import LADDER, REAL, UNTRAINED, LensNumbers, Row, row
 from companion.evidence.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from companion.evidence.model_row import LADDER, REAL, UNTRAINED, LensNumbers, Row
 from companion.interventions import ablate
 from companion.interventions.costs import share
 from companion.probing import probe
-from companion.probing.resampling import LENSES
+from companion.probing.beside.resampling import LENSES
+from companion.probing.beside.twins import Twins
 from companion.probing.summaries import evenness, middle_mean
-from companion.probing.twins import Twins
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 
@@ -37,7 +37,7 @@ def planted(name, ell=16, kind=REAL, theta=0.2, even=0.9, cosine=0.1, fall=0.5, 
         LensNumbers(near(1.0), None, None),
         LensNumbers(near(0.1), near(fall), near(0.8)),
     )
-    row = Row(
+    planned = Row(
         name=name,
         kind=kind,
         family="llama",
@@ -54,7 +54,7 @@ def planted(name, ell=16, kind=REAL, theta=0.2, even=0.9, cosine=0.1, fall=0.5, 
         **dict.fromkeys(("skip", "swap", "parallel"), None if blank else near(0.5)),
         outliers=((0, 3.0),),
     )
-    return replace(row, **changes)
+    return replace(planned, **changes)
 
 
 def beside(*real, untrained=(), ladder=None, missing=None):
@@ -84,27 +84,27 @@ def measured(tiny):
 
 def test_a_row_holds_what_the_instruments_say(measured):
     one, disturbed = measured
-    row = model_row.row("tiny", one, generator(), REAL, disturbed)
-    assert (row.ell, row.m, row.family) == (8, 16, "llama")
-    assert row.rotation == middle_mean(one)
-    assert row.evenness.estimate == evenness(one, generator()).estimate
-    assert row.turns.estimate == pytest.approx(8 * row.rotation.estimate)
-    assert row.cosines.shape == (3, 3)
+    found = row("tiny", one, generator(), REAL, disturbed)
+    assert (found.ell, found.m, found.family) == (8, 16, "llama")
+    assert found.rotation == middle_mean(one)
+    assert found.evenness.estimate == evenness(one, generator()).estimate
+    assert found.turns.estimate == pytest.approx(8 * found.rotation.estimate)
+    assert found.cosines.shape == (3, 3)
 
 
 def test_a_network_that_knows_nothing_shares_nothing(measured):
     one, disturbed = measured
-    row = model_row.row("tiny", one, generator(), UNTRAINED, disturbed)
-    assert all(numbers.share is None for numbers in row.lenses.values())
-    assert (row.skip, row.swap, row.parallel) == (None, None, None)
+    found = row("tiny", one, generator(), UNTRAINED, disturbed)
+    assert all(numbers.share is None for numbers in found.lenses.values())
+    assert (found.skip, found.swap, found.parallel) == (None, None, None)
 
 
 def test_costs_are_those_of_the_disturbed_blocks(measured):
     one, disturbed = measured
     learned = disturbed.assign(loss_empty=disturbed.loss_clean + 1)
-    row = model_row.row("tiny", one, generator(), REAL, learned)
-    assert row.skip is not None
-    assert row.skip.estimate == share(learned, generator()).estimate
+    found = row("tiny", one, generator(), REAL, learned)
+    assert found.skip is not None
+    assert found.skip.estimate == share(learned, generator()).estimate
 
 
 def test_a_stored_run_stands_for_its_model_and_the_live_one_checks_it(measured):
@@ -116,16 +116,16 @@ def test_a_stored_run_stands_for_its_model_and_the_live_one_checks_it(measured):
     assert list(c.live) == ["tiny"]
     assert [r.kind for r in c.rows] == [REAL, UNTRAINED]
     assert set(c.missing) == {"gone", "late"}
-    assert "agrees with the stored one" in across_report.check(c)
-    assert "gone (no network)" in across_report.absent(c)
+    assert "agrees with the stored one" in report.check(c)
+    assert "gone (no network)" in report.absent(c)
 
 
 def test_what_an_untrained_twin_passes_is_no_evidence():
     twin = planted("a", kind=UNTRAINED)
-    told = across_models.updates_are_weakly_correlated(beside(planted("a"), untrained=[twin]))
+    told = claims.updates_are_weakly_correlated(beside(planted("a"), untrained=[twin]))
     assert told.verdict == NOT_TESTABLE
     assert "untrained networks" in told.untestable
-    alone = across_models.updates_are_weakly_correlated(beside(planted("a")))
+    alone = claims.updates_are_weakly_correlated(beside(planted("a")))
     assert alone.verdict == REPRODUCED
 
 
@@ -133,30 +133,30 @@ def test_a_contradiction_counts_whatever_the_twin_does():
     twin = planted("a", kind=UNTRAINED, cosine=0.6)
     for untrained in ([], [twin], [replace(twin, cosines=planted("a").cosines)]):
         c = beside(planted("a", cosine=0.6), untrained=untrained)
-        assert across_models.updates_are_weakly_correlated(c).verdict == NOT_REPRODUCED
+        assert claims.updates_are_weakly_correlated(c).verdict == NOT_REPRODUCED
 
 
 @pytest.mark.parametrize("lens", LENSES)
-@pytest.mark.parametrize(("fall", "verdict"), [(0.5, REPRODUCED), (-0.3, "partly"), (4, "partly")])
+@pytest.mark.parametrize(
+    ("fall", "verdict"), [(0.5, REPRODUCED), (-0.3, NOT_REPRODUCED), (4, NOT_REPRODUCED)]
+)
 def test_a_middle_that_raises_the_loss_or_removes_too_much_is_contradicted(lens, fall, verdict):
-    claim = across_models.loss_falls_gradually(beside(planted("a", fall=fall)), lens)
-    assert claim.measurements[0].verdict == (
-        REPRODUCED if verdict == REPRODUCED else NOT_REPRODUCED
-    )
+    claim = claims.loss_falls_gradually(beside(planted("a", fall=fall)), lens)
+    assert len(claim.measurements) == (2 if verdict == REPRODUCED else 1)
     assert claim.verdict == verdict
 
 
 @pytest.mark.parametrize(("power", "verdict"), [(-1.0, REPRODUCED), (-0.5, NOT_REPRODUCED)])
 def test_three_depths_give_an_exponent(power, verdict):
     real = [planted(f"a{ell}", ell=ell, theta=3 * ell**power) for ell in (8, 16, 32, 64)]
-    claim = across_models.rotation_falls_inversely(beside(*real))
+    claim = claims.rotation_falls_inversely(beside(*real))
     assert claim.measurements[0].estimate == pytest.approx(power)
     assert claim.verdict == verdict
 
 
 def test_two_models_give_none_and_the_reason_has_the_numbers():
     real = [planted("a", ell=16, theta=0.4), planted("b", ell=32, theta=0.2)]
-    claim = across_models.rotation_falls_inversely(beside(*real))
+    claim = claims.rotation_falls_inversely(beside(*real))
     assert claim.verdict == NOT_TESTABLE
     assert "exponent -1.00" in claim.untestable
     assert "moves it by 0.26" in claim.untestable  # ln 1.2 / ln 2
@@ -164,25 +164,25 @@ def test_two_models_give_none_and_the_reason_has_the_numbers():
 
 def test_without_a_real_model_nothing_is_testable():
     c = beside(missing={"a": "no network"})
-    assert {claim.verdict for claim in across_models.claims(c)} == {NOT_TESTABLE}
-    assert across_report.answer(c) == "not testable here"
-    assert "nothing to compare" in across_report.likeness(c)
+    assert {claim.verdict for claim in claims.judge(c)} == {NOT_TESTABLE}
+    assert report.answer(c) == "not testable here"
+    assert "nothing to compare" in report.likeness(c)
 
 
 @pytest.mark.parametrize(("cosine", "answer"), [(0.1, "yes"), (0.9, "in part")])
 def test_the_answer_follows_the_ladders_range(cosine, answer):
     c = beside(planted("a", cosine=cosine))
-    assert across_report.answer(c) == answer
-    where = across_report.likeness(c).partition("outside in")[2]
+    assert report.answer(c) == answer
+    where = report.likeness(c).partition("outside in")[2]
     assert ("cosine of neighbours" in where) == (answer != "yes")
 
 
 def test_keys_are_unique_and_every_sentence_is_there():
     c = beside(planted("a"), untrained=[planted("a", kind=UNTRAINED)])
-    judged = across_models.claims(c)
+    judged = claims.judge(c)
     assert len({claim.key for claim in judged}) == len(judged)
     c = replace(c, real=(), ladder=())
-    told = across_report.words(c, judged, {})
+    told = report.words(c, judged, {})
     assert all(isinstance(text, str) and text for text in told.values())
 
 
@@ -190,19 +190,19 @@ def test_error_bands_are_relative_for_rotation_and_absolute_for_evenness():
     shift = {"largest": 0.05, "largest_relative": 0.1}
     bands = dict.fromkeys(("middle_rotation", "rotation_evenness"), shift)
     errors = {"schemes": {"Q4_1": {"model": "a"}}, "bands": {"Q4_1": bands}}
-    row = planted("a")
-    assert across_report.error_band(errors, row, "rotation times blocks") == pytest.approx(
+    one = planted("a")
+    assert report.error_band(errors, one, "rotation times blocks") == pytest.approx(
         (0.9 * 3.2, 1.1 * 3.2)
     )
-    assert across_report.error_band(errors, row, "evenness") == pytest.approx((0.85, 0.95))
-    assert across_report.error_band(errors, row, "swap / skip") is None
-    assert across_report.error_band(errors, planted("b"), "evenness") is None
-    assert "a: rotation times blocks ± 0.32" in across_report.band_words(errors, beside(row))
+    assert report.error_band(errors, one, "evenness") == pytest.approx((0.85, 0.95))
+    assert report.error_band(errors, one, "swap / skip") is None
+    assert report.error_band(errors, planted("b"), "evenness") is None
+    assert "a: rotation times blocks ± 0.32" in report.band_words(errors, beside(one))
 
 
 def test_the_table_puts_a_twin_below_its_model():
     c = beside(planted("a"), untrained=[planted("a", kind=UNTRAINED)])
-    frame = across_report.table(c, ["evenness", "skip / equal share"])
+    frame = report.table(c, ["evenness", "skip / equal share"])
     assert list(frame.index) == ["deep", "a", "a, untrained"]
     assert frame.loc["a, untrained", "skip / equal share"] == "–"
     assert frame.loc["a", "layers that stand out"] == "0 (3.0 times)"

@@ -1,5 +1,7 @@
 """What is said of a trace: sentences, tables, and the claims, on planted answers."""
 
+import json
+
 import numpy as np
 
 from companion.evidence import tracing
@@ -42,6 +44,7 @@ def test_a_step_is_not_gradual_and_equal_steps_are(planted_trace):
     step = many(planted_trace)
     assert tracing.exchange_is_gradual(step).verdict == "not reproduced"
     assert "is 1.00 [1.00, 1.00] in the mean" in tracing.exchange_sentence(step)
+    assert "In 12 of 12 facts it is the rise to layer 2." in tracing.exchange_sentence(step)
     even = many(planted_trace)
     even.probability[..., 2] = 0.1 + 0.8 * np.arange(5) / 4
     assert tracing.exchange_is_gradual(even).verdict == "reproduced"
@@ -66,3 +69,13 @@ def test_the_papers_sentence_is_told_in_both_spellings(planted_trace):
     text = tracing.needle_sentence(both_needles(planted_trace))
     assert text.count("has probability 0.9 (choice 1)") == 2
     assert "not among" in tracing.needle_sentence(planted_trace())
+
+
+def test_every_sentence_of_a_trace_is_there(planted_trace):
+    stamp = {"parameters": {"facts": 2, "draws": 2, "window": 0.1}, "device": "cpu"}
+    stamp |= {"time": "2026-01-02T03:04:05", "commit": "abc"}
+    dataset = planted_trace().assign_attrs(provenance=json.dumps(stamp))
+    found = tracing.words(dataset)
+    assert all(text.endswith(".") for text in found.values())
+    assert "(4 blocks), 2 facts, 2 draws of noise, 1 layers restored at once" in found["origin"]
+    assert tracing.words(dataset.drop_vars("relation"))["relations"].startswith("All facts")

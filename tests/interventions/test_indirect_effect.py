@@ -67,6 +67,7 @@ def test_the_exchange_of_a_planted_trace(planted_trace):
     found = exchange(planted_trace())
     np.testing.assert_allclose(found.handover, 2 / 5)  # layers 0 and 1 of 0..4
     np.testing.assert_allclose(found.largest_step, 1)
+    np.testing.assert_array_equal(found.step_to, 2)
     assert over_facts(found.handover).estimate == pytest.approx(0.4)
 
 

@@ -12,14 +12,14 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from companion.evidence.comparison import KINDS, STATISTICS, compare
+from companion.evidence.across_models.comparison import KINDS, STATISTICS, compare
 from companion.interventions import ablate
 from companion.models import Model
 from companion.plotting import across_models as figures
 from companion.plotting import theme
 from companion.probing import probe
+from companion.probing.beside.twins import Twins
 from companion.probing.summaries import profile
-from companion.probing.twins import Twins
 from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=2)

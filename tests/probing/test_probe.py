@@ -15,6 +15,7 @@ import xarray as xr
 
 from companion import probing
 from companion.corpus import Block
+from companion.files import read_netcdf
 from companion.models import load_model
 from companion.probing.dataset import to_state
 from companion.probing.lens.readout import Final, reduce_logits
@@ -122,7 +123,7 @@ def test_documents_are_clusters(llama, draw):
 def test_a_run_killed_twice_resumes_to_the_identical_result(llama, tmp_path, one_thread):
     """Killed between batches, and then, where it does nothing else, in the middle of writing."""
     llama.net.save_pretrained(tmp_path / "model")
-    partial = tmp_path / "killed.partial.nc"
+    partial = tmp_path / "killed.nc.partial" / "state.nc"
     done = [0]
     for pause in ("0.2", "0.0"):
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), pause])
@@ -144,7 +145,7 @@ def test_a_run_killed_twice_resumes_to_the_identical_result(llama, tmp_path, one
 
 
 def reached(partial):
-    return int(probing.open(partial).attrs["next_block"]) if partial.exists() else 0
+    return int(read_netcdf(partial).attrs["next_block"]) if partial.exists() else 0
 
 
 KILLED = """
@@ -178,7 +179,7 @@ def test_resuming_with_other_parameters_is_refused(llama, draw, tmp_path):
     for changed in ({"lens_fraction": 0.5}, {"shard": "0/2"}, {"sink_ratio": 5.0}):
         with pytest.raises(ValueError, match=f"cannot resume .*: {next(iter(changed))} was"):
             probing.probe(llama, tokens, out=out, resume=True, **changed)
-    with pytest.raises(ValueError, match="corpus was"):
+    with pytest.raises(ValueError, match=r"corpus\.sha256 was"):
         probing.probe(llama, tokens + 1, out=out, resume=True)
     resumed = probing.probe(llama, tokens, out=out, resume=True)
     assert_equal_figures(resumed, probing.probe(llama, tokens, batch_size=1))
@@ -194,11 +195,14 @@ def test_resuming_a_complete_run_does_no_work(llama, draw, tmp_path, monkeypatch
             again = probing.probe(llama, tokens, out=out, resume=True)
     xr.testing.assert_identical(again, done)
     assert out.stat().st_mtime_ns == written
-    with pytest.raises(ValueError, match=r"cannot resume .*: lens was last_block, now none"):
+    with pytest.raises(ValueError, match=r'cannot resume .*: lens was "last_block", now "none"'):
         probing.probe(llama, tokens, out=out, resume=True, lens="none")
-    with pytest.raises(ValueError, match=r"cannot resume .*: shard was 0/1, now 0/2"):
+    with pytest.raises(ValueError, match=r'cannot resume .*: shard was "0/1", now "0/2"'):
         probing.probe(llama, tokens, out=out, resume=True, shard="0/2")
-    assert probing.probe(llama, tokens, out=out, lens="none").attrs["lens"] == "none"
+    with pytest.raises(ValueError, match="is there already"):
+        probing.probe(llama, tokens, out=out, lens="none")
+    other = probing.probe(llama, tokens, out=out, lens="none", overwrite=True)
+    assert other.attrs["lens"] == "none"
 
 
 def test_a_checkpoint_goes_before_an_older_result_of_other_parameters(llama, draw, tmp_path):
@@ -217,7 +221,9 @@ def interrupt(model, tokens, out):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
-            probing.probe(model, tokens, out=out, batch_size=1, progress=stop)
+            probing.probe(
+                model, tokens, out=out, batch_size=1, progress=stop, overwrite=out.exists()
+            )
 
 
 def test_a_run_stops_itself_once_precise_enough(llama, draw):
@@ -239,18 +245,18 @@ def test_a_run_killed_after_it_was_precise_enough_resumes_to_the_same(llama, dra
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "SECONDS", 0.0)
-        patch.setattr(checkpoint.Checkpoint, "finish", die)
+        patch.setattr("companion.runs.Output.finish", die)
         with pytest.raises(KeyboardInterrupt):
             probing.probe(llama, tokens, **options)
     resumed = probing.probe(llama, tokens, resume=True, **options)
-    whole = probing.probe(llama, tokens, **options)
+    whole = probing.probe(llama, tokens, overwrite=True, **options)
     assert resumed.attrs["tokens"] == whole.attrs["tokens"] < tokens.numel()
     np.testing.assert_array_equal(resumed.norm, whole.norm)
 
 
 def test_a_checkpoint_is_not_merged(llama, draw, tmp_path):
     interrupt(llama, draw(4, 16), tmp_path / "a.nc")
-    half = probing.open(tmp_path / "a.partial.nc")
+    half = probing.open(tmp_path / "a.nc.partial" / "state.nc")
     with pytest.raises(ValueError, match=r"a checkpoint .* cannot be merged"):
         probing.merge([half, half])
 

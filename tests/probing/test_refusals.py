@@ -118,7 +118,7 @@ def test_tokens_that_do_not_fit_are_refused(llama, given, words):
         ({"shard": "1"}, "shard '1' is out of range"),
         ({"shard": "3/3"}, "use I/N with 0 <= I < N"),
         ({"shard": "5/9"}, "shard 5/9 has no block: there are only 3"),
-        ({"resume": True}, "resume needs `out`"),
+        ({"resume": True}, "need an output"),
     ],
 )
 def test_parameters_out_of_range_are_refused(llama, tokens, changed, words):

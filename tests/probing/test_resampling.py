@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from companion.errors import InputError
-from companion.probing import controls, probe, resampling
+from companion.probing import controls, probe
+from companion.probing.beside import resampling
 from companion.probing.summaries import middle_mean, profile, update_cosine
 from companion.runtime import Runtime
 

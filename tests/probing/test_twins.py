@@ -6,7 +6,7 @@ import pytest
 
 from companion.errors import InputError
 from companion.probing import save
-from companion.probing.twins import probe_twins, stored_twins
+from companion.probing.beside.twins import probe_twins, store_untrained, stored_twins
 from companion.runtime import Runtime
 
 RUNTIME = Runtime.choose("cpu", seed=1)
@@ -43,6 +43,14 @@ def test_stored_runs_are_read_with_their_twins(pair, tmp_path, monkeypatch):
     found = stored_twins("a, b, c")
     assert (list(found.trained), list(found.untrained)) == (["a", "b"], ["a"])
     assert list(found.missing) == ["c"]
+
+
+def test_an_untrained_twin_is_stored_where_it_is_looked_for(pair, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_RESULTS", str(tmp_path))
+    path = store_untrained("ladder:m128-ell2", RUNTIME, tmp_path, **OPTIONS)
+    save(pair.trained["m128-ell2"], path.with_name("probe-m128-ell2.nc"))
+    twin = stored_twins("m128-ell2").untrained["m128-ell2"]
+    assert twin.theta_middle.equals(pair.untrained["m128-ell2"].theta_middle)
 
 
 def test_a_typing_error_in_the_settings_is_not_taken_for_a_missing_model():

@@ -25,7 +25,7 @@ COMMANDS = {
     **dict.fromkeys(("models", "fetch"), "models"),
     **dict.fromkeys(("probe", "merge"), "probing"),
     **dict.fromkeys(("fit", "plan"), "scaling"),
-    **{name: name for name in ("ablate", "toy", "trace", "dynamics", "ladder")},
+    **{name: name for name in ("ablate", "toy", "calibrate", "trace", "dynamics", "ladder")},
 }
 """The module of `companion.cli.commands` that has each command."""
 FORMERLY = {"ship": "export"}

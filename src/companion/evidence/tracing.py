@@ -16,6 +16,7 @@ from companion.interventions.indirect_effect import (
     by_relation,
     exchange,
     over_facts,
+    relations,
 )
 from companion.statistics.intervals import Interval
 
@@ -37,6 +38,18 @@ FEWEST_KNOWN = 10
 """With fewer known facts than this an average over facts is not judged."""
 
 _AGREES = 0.05
+
+
+def words(dataset: xr.Dataset) -> dict[str, str]:
+    """All sentences about a trace, by the names that the chapter's prose cites."""
+    return {
+        "known": known_sentence(dataset),
+        "relations": relations_sentence(dataset),
+        "roles": roles_sentence(dataset),
+        "exchange": exchange_sentence(dataset),
+        "needle": needle_sentence(dataset),
+        "origin": origin_sentence(dataset),
+    }
 
 
 def facts_table(dataset: xr.Dataset) -> pd.DataFrame:
@@ -73,10 +86,8 @@ def known_sentence(dataset: xr.Dataset) -> str:
 
 def relations_sentence(dataset: xr.Dataset) -> str:
     """Of which relations most and fewest facts are known, in words."""
-    groups = {
-        name: dataset.known.values[dataset.relation.values == name]
-        for name in dict.fromkeys(dataset.relation.values)
-    }
+    named = relations(dataset)
+    groups = {name: dataset.known.values[named == name] for name in dict.fromkeys(named)}
     ranked = sorted(groups, key=lambda name: groups[name].mean())
     if len(ranked) < 2:
         return "All facts are of one relation."
@@ -116,8 +127,19 @@ def exchange_sentence(dataset: xr.Dataset) -> str:
     handover, step = (over_facts(found[name]) for name in ("handover", "largest_step"))
     return (
         f"The last token takes over from the subject at {_told(handover)} of the depth; the "
-        f"largest rise of its share from one layer to the next is {_told(step)} in the mean."
+        f"largest rise of its share from one layer to the next is {_told(step)} in the mean. "
+        f"{_commonest_step(found)}"
     )
+
+
+def _commonest_step(found: xr.Dataset) -> str:
+    """To which layer the largest rise leads most often, in words."""
+    layers = found.step_to.values[np.isfinite(found.step_to.values)].astype(int)
+    if not len(layers):
+        return "No fact has an end of subject before its last token."
+    counts = np.bincount(layers)
+    top = int(counts.argmax())
+    return f"In {counts[top]} of {len(layers)} facts it is the rise to layer {top}."
 
 
 def exchange_is_gradual(dataset: xr.Dataset) -> Claim:

@@ -96,16 +96,18 @@ def exchange(dataset: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         `handover` (prompt): share of the layers 0..ell at which the end of the subject brings back
         more than the last token does. `largest_step` (prompt): largest rise of the last token's
-        share from one layer to the next, 1 if one layer moves the whole answer. NaN where a fact
-        has no end of subject of its own.
+        share from one layer to the next, 1 if one layer moves the whole answer. `step_to` (prompt):
+        the layer that this rise leads to. NaN where a fact has no end of subject of its own.
     """
     share = shares(dataset)
     subject, last = share.sel(role=SUBJECT, drop=True), share.sel(role=LAST, drop=True)
     both = subject.notnull().all("layer") & last.notnull().all("layer")
+    rise = last.diff("layer").where(both, -np.inf)
     return xr.Dataset(
         {
             "handover": (subject > last).mean("layer").where(both),
-            "largest_step": last.diff("layer").max("layer").where(both),
+            "largest_step": rise.max("layer").where(both),
+            "step_to": (rise.argmax("layer") + 1).where(both),
         }
     )
 

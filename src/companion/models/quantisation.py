@@ -173,6 +173,7 @@ class Shift:
 
     @property
     def shift(self) -> float:
+        """Quantised less original."""
         return self.quantised - self.original
 
 

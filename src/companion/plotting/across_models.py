@@ -15,13 +15,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from companion.evidence.across_report import error_band
-from companion.evidence.comparison import STATISTICS, Comparison
-from companion.evidence.model_row import FEWEST_BLOCKS, REAL, Row
+from companion.evidence.across_models.comparison import STATISTICS, Comparison
+from companion.evidence.across_models.report import error_band
+from companion.evidence.across_models.row import FEWEST_BLOCKS, REAL, Row
 from companion.interventions.costs import gain_of_depth, profiles
 from companion.plotting import theme
 from companion.plotting.probing import plain_logs
-from companion.probing.resampling import LENSES, loss_left
+from companion.probing.beside.resampling import LENSES, loss_left
 from companion.probing.summaries import half_widths, profile
 
 if TYPE_CHECKING:

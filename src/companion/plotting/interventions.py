@@ -16,8 +16,6 @@ from matplotlib.ticker import MaxNLocator
 from companion.interventions import KINDS, ROLES
 from companion.interventions.costs import cost, profiles, ratio
 from companion.interventions.indirect_effect import (
-    LAST,
-    SUBJECT,
     average,
     by_relation,
     exchange,
@@ -252,8 +250,7 @@ def handovers(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     if np.isfinite(everything.low):
         ax.axvspan(everything.low, everything.high, color=theme.INK, alpha=0.15, linewidth=0)
     ax.set_yticks(range(len(order)), [f"{n} ({_count(parts[n])})" for n in order], fontsize=9)
-    ax.set(xlabel=f"relative depth up to which “{SUBJECT}” brings back more than “{LAST}”")
-    ax.set_xlim(0, 1)
+    ax.set(xlabel="relative depth at which the last token takes over", xlim=(0, 1))
     return ax
 
 

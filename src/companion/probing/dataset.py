@@ -19,6 +19,7 @@ from companion.statistics.streaming import STATISTICS
 
 STATE = "state_"
 MOST_BINS = 160
+PACKING = {"zlib": True, "complevel": 1}
 KEPT_HISTOGRAMS = ("norm", "theta", "theta_dh")
 DIMENSIONS = {
     "counts": ("row", "group", "cluster"),
@@ -53,7 +54,7 @@ def to_dataset(state: State, attrs: Mapping[str, Any]) -> xr.Dataset:
     _put_correlation(dataset, state)
     clusters = int((state.distribution.clusters.counts[0, 0] > 0).sum())
     kept = state_dataset(state, {**attrs, "clusters": clusters})
-    return dataset.assign(kept.data_vars).assign_attrs(kept.attrs)
+    return _packed(dataset.assign(kept.data_vars).assign_attrs(kept.attrs))
 
 
 def state_dataset(state: State, attrs: Mapping[str, Any]) -> xr.Dataset:
@@ -63,7 +64,15 @@ def state_dataset(state: State, attrs: Mapping[str, Any]) -> xr.Dataset:
         STATE + name: (tuple(STATE + d for d in DIMENSIONS[name]), array)
         for name, array in state.arrays().items()
     }
-    return xr.Dataset(arrays, attrs=about)
+    return _packed(xr.Dataset(arrays, attrs=about))
+
+
+def _packed(dataset: xr.Dataset) -> xr.Dataset:
+    """The same, to be compressed wherever it is written."""
+    for values in dataset.values():
+        if values.size > 1000:
+            values.encoding |= PACKING
+    return dataset
 
 
 def _put_statistics(
@@ -130,8 +139,7 @@ def to_state(dataset: xr.Dataset, device: str = "cpu") -> State:
 
 def save(dataset: xr.Dataset, path: str | Path) -> None:
     """Write a probe file (NetCDF): whole or not at all."""
-    packed = {name: {"zlib": True, "complevel": 1} for name, x in dataset.items() if x.size > 1000}
-    write_netcdf(dataset, path, encoding=packed)
+    write_netcdf(_packed(dataset), path)
 
 
 def open(path: str | Path) -> xr.Dataset:
@@ -179,10 +187,10 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     first, *rest = datasets
     if any("compact" in d.attrs for d in datasets):
         raise InputError("a compact file has no state to merge: keep the whole one for that")
+    if any("next_block" in d.attrs for d in datasets):
+        raise InputError("a checkpoint (state.nc) cannot be merged: let its run end, --resume")
     if any("settings" not in d.attrs for d in datasets):
         raise InputError("only files of companion probe can be merged, not summaries of paths")
-    if any("provenance" not in d.attrs for d in datasets):
-        raise InputError("a checkpoint (.partial.nc) cannot be merged: let its run end, --resume")
     for other in rest:
         _check_same(first, other)
     shards = [shard for d in datasets for shard in json.loads(d.attrs["shards"])]

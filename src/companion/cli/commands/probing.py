@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from companion.cli.options import Device, Dtype, Json, Out, pairs
+from companion.cli.options import Device, Dtype, Json, Out, Overwrite, Resume, pairs
 from companion.cli.progress import shown
 from companion.errors import InputError
 from companion.runs.progress import in_words
@@ -46,7 +46,8 @@ def probe(
         str, typer.Option(help="Share of the tokens whose lens is read; auto: what costs a pass.")
     ] = "1.0",
     shard: Annotated[str, typer.Option(help="I/N with 0 <= I < N: every N-th block.")] = "0/1",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
     until_sem: Annotated[
         list[str] | None,
         typer.Option(help="QUANTITY=ERROR: stop once reached at every layer. May be repeated."),
@@ -102,7 +103,14 @@ def probe(
         return
     with shown("tokens") as progress:
         result = probing.probe(
-            loaded, corpus, compile=fuse, out=out, resume=resume, progress=progress, **settings
+            loaded,
+            corpus,
+            compile=fuse,
+            out=out,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+            **settings,
         )
     if compact:
         probing.save(probing.compact(result), out)

@@ -1,107 +1,47 @@
-"""The files of one run: its result and, beside it, the checkpoint from which it goes on."""
+"""The checkpoint of a run, and what makes two runs the same."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import time
-import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
-from companion.errors import InputError
+from companion.files import read_netcdf, write_netcdf
 from companion.models import Model
-from companion.probing import dataset as files
+from companion.probing.dataset import state_dataset, to_state
 from companion.probing.settings import Settings
 from companion.probing.sweep.loop import Sweep
-from companion.probing.sweep.tokens import Shard, TokenBlocks
+from companion.probing.sweep.tokens import TokenBlocks
+from companion.runs import Every
 
 SECONDS = 30.0
+FILE = "state.nc"
 CURSOR = ("next_block", "blocks", "tokens", "at_once")
 
 
-class Checkpoint:
-    """Where a run is kept; whole files only, so that it may be killed at any moment.
+def take_up(sweep: Sweep, file: Path | None) -> bool:
+    """Set a sweep to where its checkpoint was; False, and nothing done, where there is none."""
+    if file is None or not file.exists():
+        return False
+    kept = read_netcdf(file)
+    sweep.state = to_state(kept, str(sweep.state.distribution.squares.device))
+    for name in CURSOR:
+        setattr(sweep, name, int(kept.attrs[name]))
+    return True
 
-    Parameters
-    ----------
-    out : path or None
-        The result's file; None keeps nothing.
-    settings : dict
-        What must agree for files to be merged or a run to be resumed, see `identity`.
-    shard : Shard
-    """
 
-    def __init__(self, out: str | Path | None, settings: dict[str, Any], shard: Shard) -> None:
-        self.out = None if out is None else Path(out)
-        self.about = {"settings": json.dumps(settings), "shards": json.dumps([str(shard)])}
-        self.last = time.monotonic()
+def keeper(file: Path | None) -> Callable[[Sweep], None]:
+    """A function that keeps a sweep's state and place in `file`, once every `SECONDS`."""
+    often = Every(SECONDS)
 
-    def finished(self) -> xr.Dataset | None:
-        """The result of an earlier run with the same parameters, with a notice; None without.
+    def keep(sweep: Sweep) -> None:
+        if file is not None and often.due():
+            place = {name: getattr(sweep, name) for name in CURSOR}
+            write_netcdf(state_dataset(sweep.state, place), file)
 
-        Raises
-        ------
-        InputError
-            Without a file to look for; if it is of other parameters and there is no checkpoint.
-        """
-        if self.out is None:
-            raise InputError("resume needs `out`: the checkpoint lies beside it")
-        if not self.out.exists():
-            return None
-        kept = files.open(self.out)
-        difference = self._difference(kept)
-        if difference is None:
-            warnings.warn(f"{str(self.out)!r} is complete: there is nothing to do", stacklevel=3)
-            return kept
-        if self._partial(self.out).exists():
-            return None
-        raise InputError(f"cannot resume {str(self.out)!r}: {difference}")
-
-    def take_up(self, sweep: Sweep) -> bool:
-        """Set a sweep to where its checkpoint was; False, and nothing done, where there is none."""
-        if self.out is None or not self._partial(self.out).exists():
-            return False
-        kept = files.open(self._partial(self.out))
-        if difference := self._difference(kept):
-            raise InputError(f"cannot resume {str(self.out)!r}: {difference}")
-        sweep.state = files.to_state(kept, str(sweep.state.distribution.squares.device))
-        for name in CURSOR:
-            setattr(sweep, name, int(kept.attrs[name]))
-        return True
-
-    def write(self, sweep: Sweep) -> None:
-        """Keep the state and the next block in one file, once every `SECONDS`."""
-        if self.out is None or time.monotonic() - self.last < SECONDS:
-            return
-        cursor = {name: getattr(sweep, name) for name in CURSOR}
-        files.save(files.state_dataset(sweep.state, self.about | cursor), self._partial(self.out))
-        self.last = time.monotonic()
-
-    def finish(self, result: xr.Dataset) -> None:
-        """Write the result; the checkpoint has done its work."""
-        if self.out is not None:
-            files.save(result, self.out)
-            self._partial(self.out).unlink(missing_ok=True)
-
-    @staticmethod
-    def _partial(out: Path) -> Path:
-        return out.with_name(f"{out.stem}.partial.nc")
-
-    def _difference(self, kept: xr.Dataset) -> str | None:
-        """The first parameter in which a file differs from this run, in words."""
-        ours, theirs = (
-            json.loads(about.get("settings", "{}"))
-            | {"shard": ", ".join(json.loads(about.get("shards", "[]")))}
-            for about in (self.about, kept.attrs)
-        )
-        for key in ours:
-            if ours[key] != theirs.get(key):
-                return f"{key} was {theirs.get(key)}, now {ours[key]}"
-        return None
+    return keep
 
 
 def identity(model: Model, source: TokenBlocks, settings: Settings) -> dict[str, Any]:

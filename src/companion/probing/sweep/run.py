@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -19,15 +20,18 @@ from companion.probing.lens.certificate import certify
 from companion.probing.lens.readout import reduce_logits
 from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Settings
+from companion.probing.sweep import checkpoint
 from companion.probing.sweep.batch import path_values
-from companion.probing.sweep.checkpoint import Checkpoint, identity
+from companion.probing.sweep.checkpoint import identity
 from companion.probing.sweep.loop import Sweep
 from companion.probing.sweep.memory import blocks_at_once
 from companion.probing.sweep.noise import measure_noise
 from companion.probing.sweep.state import CLUSTERS, Batch, State
 from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
 from companion.provenance import provenance
-from companion.runs import Progress, silent
+from companion.runs import Output, Progress, silent
+from companion.runs.identity import plain
+from companion.runs.output import ATTRIBUTE
 from companion.runtime import Runtime
 from companion.statistics.streaming import cluster_of
 
@@ -47,6 +51,7 @@ def probe(
     compile: bool = False,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     progress: Progress = silent,
     **settings: Any,
 ) -> xr.Dataset:
@@ -74,6 +79,8 @@ def probe(
     resume : bool
         Go on from the checkpoint of a run with the same parameters; a result that is complete is
         returned as it is, with a warning that says so.
+    overwrite : bool
+        Replace what is there; without it and without `resume` it is refused.
     progress : companion.runs.Progress
         Called with (tokens done, tokens in all or None).
     **settings
@@ -94,25 +101,29 @@ def probe(
     Raises
     ------
     InputError
-        Where model, corpus or parameters do not fit together.
+        Where model, corpus or parameters do not fit together, or as `companion.runs.Output`.
     """
     asked = Settings(**settings)
     loaded = as_model(model, runtime)
     source, part = open_source(tokens, loaded, block_length, limit), Shard.parse(shard)
     definite = asked.resolved(loaded, source.facts["length"])
-    kept = Checkpoint(out, identity(loaded, source, definite), part)
-    if resume and (done := kept.finished()) is not None:
-        return done
-    sweep = begin(loaded, source, definite, part, batch_size, compile)
-    certificate = certify(loaded, loaded.runtime.seed, sweep.parts)
-    sweep.feed_forward = certificate["by_token"]
-    with torch.no_grad():
-        if not (resume and kept.take_up(sweep)):
-            sweep.state = measure_noise(sweep, asked.noise_batches)
-        sweep.run(progress, kept.write)
-    about = {"certificate": json.dumps(certificate), **kept.about}
-    result = files.to_dataset(sweep.state, _attributes(sweep, asked) | about)
-    kept.finish(result)
+    same = identity(loaded, source, definite)
+    with Output(out, same | {"shard": str(part)}, resume=resume, overwrite=overwrite) as output:
+        if output.finished is not None:
+            warnings.warn(f"{str(out)!r} is complete: there is nothing to do", stacklevel=2)
+            return output.finished
+        sweep = begin(loaded, source, definite, part, batch_size, compile)
+        certificate = certify(loaded, loaded.runtime.seed, sweep.parts)
+        sweep.feed_forward = certificate["by_token"]
+        file = output.part(checkpoint.FILE)
+        with torch.no_grad():
+            if not checkpoint.take_up(sweep, file):
+                sweep.state = measure_noise(sweep, asked.noise_batches)
+            sweep.run(progress, checkpoint.keeper(file))
+        about = {"certificate": json.dumps(certificate), "settings": json.dumps(same)}
+        about |= {"shards": json.dumps([str(part)]), ATTRIBUTE: json.dumps(plain(output.settings))}
+        result = files.to_dataset(sweep.state, _attributes(sweep, asked) | about)
+        output.finish(result)
     return result
 
 

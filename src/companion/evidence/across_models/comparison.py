@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.evidence.model_row import FEWEST_BLOCKS, LADDER, REAL, UNTRAINED, Row, row
+from companion.evidence.across_models.row import FEWEST_BLOCKS, LADDER, REAL, UNTRAINED, Row, row
+from companion.probing.beside.twins import Twins
 from companion.probing.compare_models import short_name
-from companion.probing.twins import Twins
 from companion.statistics.intervals import Interval
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 
 from companion.evidence.depth_report import outliers
 from companion.interventions.costs import by_documents, gain_of_depth, ratio, share
-from companion.probing.resampling import (
+from companion.probing.beside.resampling import (
     LENSES,
     known_loss,
     lag_cosines,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from companion.errors import InputError
@@ -19,10 +20,14 @@ from companion.probing.compare_models import (
     short_name,
 )
 from companion.probing.dataset import open as open_probe
+from companion.probing.dataset import save
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr
+
+TRAINED, UNTRAINED = "probe-{}.nc", "probe-{}-untrained.nc"
+"""Names of the stored runs of a model and of its untrained twin."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,36 @@ def probe_twins(models: str, runtime: Runtime, **options) -> Twins:
     return Twins(_by_depth(trained), _by_depth(untrained), missing)
 
 
+def store_untrained(model: str, runtime: Runtime, folder: str | Path, **options) -> Path:
+    """Probe the untrained twin of a model, and keep it where `stored_twins` looks for it.
+
+    Parameters
+    ----------
+    model : str
+        As for `load_model`.
+    runtime : Runtime
+    folder : path
+        `book/results` of a checkout.
+    **options
+        As for `probe_loaded`.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    from companion.models import load_model
+
+    path = Path(folder) / UNTRAINED.format(short_name(model))
+    save(probe_loaded(reinitialised(load_model(model, runtime)), **options), path)
+    return path
+
+
 def stored_twins(models: str) -> Twins:
     """The stored runs `probe-NAME.nc` and, where there is one, `probe-NAME-untrained.nc`."""
     names = [name.strip() for name in models.split(",") if name.strip()]
-    trained, missing = _stored(names, "probe-{}.nc")
-    untrained, _ = _stored(trained, "probe-{}-untrained.nc")
+    trained, missing = _stored(names, TRAINED)
+    untrained, _ = _stored(trained, UNTRAINED)
     return Twins(_by_depth(trained), _by_depth(untrained), missing)
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from companion.evidence.claims import REPRODUCED, Claim, Measurement
-from companion.evidence.comparison import Comparison
+from companion.evidence.across_models.comparison import Comparison
+from companion.evidence.across_models.row import LensNumbers, Row
+from companion.evidence.claims import NOT_REPRODUCED, REPRODUCED, Claim, Measurement
 from companion.evidence.depth_report import EVEN, WEAK
 from companion.evidence.geometry import FEWEST_DEPTHS, INVERSE, PLACE
-from companion.evidence.model_row import LensNumbers, Row
 from companion.evidence.scope import FEWEST_MIDDLE
-from companion.probing.resampling import LENSES
+from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers
 from companion.statistics.intervals import Interval, log_slope
 
@@ -37,7 +37,7 @@ OTHER_CAUSES = 1.2
 Measure = Callable[[Row], list[Measurement]]
 
 
-def claims(c: Comparison) -> list[Claim]:
+def judge(c: Comparison) -> list[Claim]:
     """All claims of the chapter, the paper's first."""
     return [
         rotation_falls_inversely(c),
@@ -118,16 +118,20 @@ def updates_are_weakly_correlated(c: Comparison) -> Claim:
 def loss_falls_gradually(c: Comparison, lens: str) -> Claim:
     """The middle adds at least half of its even share, at most all there is, and evenly.
 
-    Contradicted where the middle raises the loss, where a few layers do it all, or where it
-    removes more than the model knows, since the lens then began below a blind guess. This upper
-    end was set after a first look at 2,048 tokens of Gemma; all other ranges came before any data.
+    How a fall is shared is only asked where there is one. Contradicted where the middle raises
+    the loss, where a few layers do it all, or where it removes more than the model knows, since
+    the lens then began below a blind guess. This upper end was set after a first look at 2,048
+    tokens of Gemma; all other ranges came before any data.
     """
 
     def measure(r: Row) -> list[Measurement]:
         n = r.lenses.get(lens, LensNumbers(None, None, None))
-        told = [("middle share", n.share, SOME, 1.0), ("evenness of the fall", n.evenness)]
-        told[1] = (*told[1], EVEN, 1.0)
-        return [_measured(f"{name}, {lens}", i, *ends) for name, i, *ends in told if i is not None]
+        if n.share is None or n.evenness is None:
+            return []
+        share = _measured(f"middle share, {lens}", n.share, SOME, 1.0)
+        if share.verdict == NOT_REPRODUCED:
+            return [share]
+        return [share, _measured(f"evenness of the fall, {lens}", n.evenness, EVEN, 1.0)]
 
     name = lens.removesuffix(" lens")
     return _judged(

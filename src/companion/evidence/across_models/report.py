@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from companion.errors import InputError
-from companion.evidence.across_models import PLACE, exponent, two_points
+from companion.evidence.across_models.claims import PLACE, exponent, two_points
+from companion.evidence.across_models.comparison import STATISTICS, Comparison
+from companion.evidence.across_models.row import UNTRAINED, Row
 from companion.evidence.claims import NOT_TESTABLE, VERDICTS, Claim
-from companion.evidence.comparison import STATISTICS, Comparison
 from companion.evidence.geometry import FEWEST_DEPTHS
-from companion.evidence.model_row import UNTRAINED, Row
 from companion.files import stored
-from companion.probing.resampling import LENSES
+from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers, profile
 from companion.statistics.intervals import Interval
 
