@@ -50,7 +50,7 @@ def training_brings_the_inverse_law(tracked: xr.Dataset) -> Claim:
 
 
 def _at_step(name: str, at: pd.Series, expected: tuple[float, float]) -> Measurement:
-    estimate, low, high = (float(at[bound]) for bound in BOUNDS)
+    estimate, low, high = (float(x) for x in at[list(BOUNDS)].to_numpy())
     return Measurement(name, estimate, low, high, *expected)
 
 
