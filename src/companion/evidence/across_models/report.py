@@ -131,7 +131,9 @@ def verdicts(judged: Iterable[Claim]) -> str:
     papers = [one for one in judged if one.source == PLACE]
     counts = Counter(one.verdict for one in papers)
     listed = ", ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
-    idle = [one for one in papers if one.verdict == NOT_TESTABLE and "untrained" in one.untestable]
+    idle = [
+        one for one in papers if one.verdict == NOT_TESTABLE and "in range too" in one.untestable
+    ]
     aside = f"; {len(idle)} of them because untrained networks do the same" if idle else ""
     return (
         f"Of the paper's {len(papers)} statements about pretrained models, here: {listed}{aside}."
