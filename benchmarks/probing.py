@@ -68,7 +68,7 @@ def pythia_case(quick: bool) -> Case:
 
 def real_case(model: models.Model, quick: bool) -> Case:
     """A pretrained model on blocks of 256 tokens, one at a time."""
-    return Case(model.net.config, 256, 1 if quick else 4, 1)
+    return Case(model.net.config, 256, 2 if quick else 4, 1)
 
 
 def plain(

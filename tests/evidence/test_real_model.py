@@ -47,7 +47,7 @@ def test_what_cannot_be_had_is_said_and_the_stored_run_is_shown(results, monkeyp
     assert "There is no live run: model 'some-model' is not on this machine." in model.sentence
     assert "Stored run: llama in memory (8 blocks), 192 tokens of tensor" in model.sentence
     assert "A uniform guess costs ln V = 4.56." in model.lenses
-    assert "Taken together" in model.reading(np.random.default_rng(0))
+    assert "middle layers turns the residual stream" in model.reading(np.random.default_rng(0))
 
 
 def test_the_stored_run_comes_first_and_the_live_one_beside_it(results, probe, monkeypatch):

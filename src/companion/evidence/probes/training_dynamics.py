@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
 from companion.evidence.probes.geometry import INVERSE
 from companion.files import read_netcdf, stored
 from companion.probing.compare_models import short_name
 from companion.probing.training.exponents import by_width, rotation_exponents, steady_from
-from companion.probing.training.track import BOUNDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def training_brings_the_inverse_law(tracked: xr.Dataset) -> Claim:
 
 
 def _at_step(name: str, at: pd.Series, expected: tuple[float, float]) -> Measurement:
-    estimate, low, high = (float(at[bound]) for bound in BOUNDS)
+    estimate, low, high = np.asarray(at, float).tolist()
     return Measurement(name, estimate, low, high, *expected)
 
 
