@@ -211,6 +211,15 @@ def test_an_interrupted_trace_goes_on_where_it_was(llama, tmp_path):
         trace(llama, FACTS, SPEC, out=out, resume=True)
 
 
+def test_texts_are_kept_whole_where_a_later_fact_is_longer(llama, tmp_path):
+    facts = FACTS[::-1]
+    trace(llama, facts, SPEC, out=tmp_path / "t.nc")
+    with xr.open_dataset(tmp_path / "t.nc", engine="h5netcdf") as stored:
+        assert stored.prompt.values.tolist() == [fact.text for fact in facts]
+        assert stored.target.values.tolist() == [fact.target for fact in facts]
+        assert "".join(stored.token_text.values[1].tolist()) == facts[1].text
+
+
 def test_a_model_in_memory_is_traced_with_its_tokenizer(llama):
     named = replace(llama.runtime, seed=0)
     ours = trace(replace(llama, runtime=named), FACTS, SPEC)

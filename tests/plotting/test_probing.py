@@ -13,8 +13,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from companion.models import Model
-from companion.plotting import geometry, probing, theme
-from companion.plotting.report import depth_report
+from companion.plotting import theme
+from companion.plotting.probes import geometry, probing
+from companion.plotting.probes.report import depth_report, depth_report_of
 from companion.probing import controls, probe
 from companion.probing.summaries import middle_mean, profile, rotation_slope
 from companion.runtime import Runtime
@@ -171,3 +172,16 @@ def test_noise_floor(deep):
     plt.figure()
     geometry.compare({"a": deep, "b": deep}, "theta")
     drawn()
+
+
+def test_both_lenses_of_each_run_stand_beside_a_guess(deep):
+    figure = probing.lens_panels({"a": deep, "b": deep})
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b"]
+    guess = [line.get_ydata()[0] for line in figure.axes[0].lines if line.get_linestyle() == ":"]
+    assert guess == pytest.approx([np.log(50)])
+    drawn()
+
+
+@pytest.mark.parametrize("draw", [probing.lens_panels, depth_report_of])
+def test_a_figure_of_no_run_says_so(draw):
+    assert "no such run" in draw({}).texts[0].get_text()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from companion.errors import InputError
 from companion.interventions.blocks import KINDS, places
-from companion.interventions.losses import Plan, Sizes, losses, units
+from companion.interventions.losses import Loss, Plan, Sizes, losses, next_token, units
 from companion.models import Model, as_model, measure
 from companion.models.cost import readout_weight
 from companion.models.memory import out_of_memory
@@ -33,6 +33,7 @@ def ablate(
     read_fraction: float = 1.0,
     batch_size: int | None = None,
     progress: Progress | None = None,
+    loss: Loss = next_token,
 ) -> xr.Dataset:
     r"""Loss of `model` with each block changed in turn, document by document.
 
@@ -54,6 +55,8 @@ def ablate(
         Rows run at once; by default what memory holds. Halved when memory runs out.
     progress : callable, optional
         Called with (work done, work in all), in tokens through one block.
+    loss : callable
+        What is read, see `losses.Loss`: cross-entropy of the next token, unless said otherwise.
 
     Returns
     -------
@@ -79,7 +82,7 @@ def ablate(
     sums = _Sums.empty(len(plan) + 2, np.take_along_axis(documents, read + 1, 1))
     blocks, readouts = units(model, plan, len(rows), rows.shape[1], read.shape[1])
     sizes = Sizes.fit(model, rows.shape[1], len(plan), batch_size)
-    work = _Work(blocks + readouts * readout_weight(model), progress, sizes)
+    work = _Work(blocks + readouts * readout_weight(model), progress, sizes, loss)
     start = 0
     while start < len(rows):
         cut = slice(start, start + work.sizes.rows)
@@ -121,6 +124,7 @@ class _Work:
     total: int
     progress: Progress | None
     sizes: Sizes
+    loss: Loss
     done: int = 0
 
     def tell(self, more: int) -> None:
@@ -214,7 +218,8 @@ def _measured(model: Model, rows: np.ndarray, plan: Plan, read: np.ndarray, work
     try:
         ids = torch.as_tensor(rows, device=model.device)
         chosen = (read + rows.shape[1] * np.arange(len(rows))[:, None]).ravel()
-        return losses(model, ids, plan, torch.from_numpy(chosen), work.sizes, work.tell)
+        at = torch.from_numpy(chosen)
+        return losses(model, ids, plan, at, work.sizes, work.tell, work.loss)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise

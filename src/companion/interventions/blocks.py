@@ -46,6 +46,17 @@ def _parallel(layer: int, ell: int) -> dict[int, Rule]:
     }
 
 
+def _reverse(layer: int, ell: int, k: int) -> dict[int, Rule]:
+    return {layer + i: lambda h, run, at=layer + k - 1 - i: run(at, h) for i in range(k)}
+
+
+def _double(layer: int, ell: int, k: int) -> dict[int, Rule]:
+    once = {at: lambda h, run, at=at: run(at, h) for at in range(layer, layer + k)}
+    return once | {
+        at: lambda h, run, at=at: run(at, run(at, h)) for at in range(layer, layer + k, 2)
+    }
+
+
 _RULES = {
     "skip": _skip,
     "swap": _swap,
@@ -54,9 +65,32 @@ _RULES = {
     "parallel": _parallel,
 }
 KINDS = tuple(_RULES)
-"""The kinds of intervention that `intervene` knows."""
+"""The kinds of intervention that `intervene` knows; besides them those of `DOSED`."""
+
+_DOSED_RULES = {"reverse": _reverse, "double": _double}
+DOSED = tuple(_DOSED_RULES)
+"""Kinds with a dose k, named e.g. "reverse-4": k blocks in a row, from the one named on."""
 
 _NEEDS_NEXT = ("swap", "parallel")
+
+
+def extent(kind: str) -> int:
+    """How many blocks in a row `kind` disturbs, from the one that is named on.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown.
+    """
+    if kind in _RULES:
+        return 2 if kind in _NEEDS_NEXT else 1
+    name, _, dose = kind.partition("-")
+    if name not in DOSED or not dose.isdecimal() or int(dose) < 2:
+        dosed = ", ".join(f"{one}-K with K of 2 or more" for one in DOSED)
+        raise InputError(
+            f"intervention {kind!r} is unknown: use one of {', '.join(KINDS)}, {dosed}"
+        )
+    return int(dose)
 
 
 def places(kind: str, ell: int) -> range:
@@ -67,11 +101,10 @@ def places(kind: str, ell: int) -> range:
     InputError
         If the kind is unknown, or the model is too shallow for it.
     """
-    if kind not in _RULES:
-        raise InputError(f"intervention {kind!r} is unknown: use one of {', '.join(KINDS)}")
-    if ell < 2 and kind in (*_NEEDS_NEXT, "average"):
-        raise InputError(f"{kind} needs a model of at least 2 blocks, this one has {ell}")
-    return range(ell - 1 if kind in _NEEDS_NEXT else ell)
+    fewest = 2 if kind == "average" else extent(kind)
+    if ell < fewest:
+        raise InputError(f"{kind} needs a model of at least {fewest} blocks, this one has {ell}")
+    return range(ell - extent(kind) + 1)
 
 
 def rules(kind: str, layer: int, ell: int) -> dict[int, Rule]:
@@ -84,7 +117,9 @@ def rules(kind: str, layer: int, ell: int) -> dict[int, Rule]:
     """
     if layer not in places(kind, ell):
         raise InputError(f"{kind} has no block {layer}: use 0..{places(kind, ell)[-1]}")
-    return _RULES[kind](layer, ell)
+    if kind in _RULES:
+        return _RULES[kind](layer, ell)
+    return _DOSED_RULES[kind.partition("-")[0]](layer, ell, extent(kind))
 
 
 @contextmanager
@@ -101,14 +136,16 @@ def intervene(
     - average: :math:`h + \frac12(u_{l-1}(h) + u_{l+1}(h))`, the mean update of its neighbours
       (of its one neighbour at either end)
     - parallel: :math:`h + u_l(h) + u_{l+1}(h)` for the two blocks, neither sees the other
+    - reverse-k: blocks l .. l+k-1 in the opposite order; reverse-2 is swap
+    - double-k: of blocks l .. l+k-1 every other one, the first included, twice
 
     Parameters
     ----------
     model : Model, or a transformers model in memory
     kind : str
-        One of `KINDS`.
+        One of `KINDS`, or of `DOSED` with its dose.
     layer : int
-        The block, 0..ell-1; 0..ell-2 for swap and parallel.
+        The block, one of `places`.
     stream : Stream, optional
         A run of tokens of the very shape that will be run, kept by `capture`. A block that moves
         then takes its own mask and positions along; without, it uses those of its new place.
@@ -159,9 +196,10 @@ def _refuse_cache(*arguments: object) -> None:
 
 def _refuse_mixed(model: Model, kind: str, layer: int) -> None:
     types = getattr(model.net.config.get_text_config(), "layer_types", None)
-    if not types or kind in ("skip", "repeat"):
+    if not types or kind in ("skip", "repeat") or kind.startswith("double"):
         return
-    beside = types[max(layer - 1, 0) : layer + 2] if kind == "average" else types[layer:][:2]
+    first, last = (layer - 1, layer + 2) if kind == "average" else (layer, layer + extent(kind))
+    beside = types[max(first, 0) : last]
     if len(set(beside)) > 1:
         raise InputError(
             f"{kind} at block {layer} of {model.name} exchanges blocks that attend differently "

@@ -12,13 +12,12 @@ import xarray as xr
 
 from companion import geometry
 from companion.errors import InputError
+from companion.interventions.blocks import extent
 from companion.statistics.intervals import Interval, log_slope, percentile, resample
 
 Datasets = Mapping[str, xr.Dataset]
 SHALLOWEST = 4
 """A model of fewer blocks has no middle of its own."""
-
-_TWO_BLOCKS = ("swap", "parallel")
 
 
 def loss_change(dataset: xr.Dataset, weights: xr.DataArray | float = 1.0) -> xr.DataArray:
@@ -97,8 +96,8 @@ def middle(values: xr.DataArray, kind: str) -> xr.DataArray:
     values : DataArray (..., kind, layer)
     kind : str
     """
-    reach = 2 if kind in _TWO_BLOCKS else 1
-    return values.sel(kind=kind, layer=geometry.middle(values.sizes["layer"], reach))
+    layers = geometry.middle(values.sizes["layer"], extent(kind))
+    return values.sel(kind=kind, layer=layers)
 
 
 def middle_cost(

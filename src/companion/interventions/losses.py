@@ -35,6 +35,8 @@ TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3, torch.float16: 0.05, torc
 
 Plan = Sequence[tuple[str, int]]
 Tell = Callable[[int], None]
+Loss = Callable[[Model, Tensor, Tensor, Tensor], Tensor]
+"""Losses (n,) of states behind the last block (n, m), given the model, all ids, flat positions."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,22 @@ def units(model: Model, plan: Plan, rows: int, length: int, read: int) -> tuple[
     return rows * length * passes, rows * read * (len(plan) + 2)
 
 
+def next_token(model: Model, z: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
+    """Cross-entropies (n,) of the tokens behind the positions `chosen`, nats per token."""
+    return token_losses(model, z, ids.flatten()[chosen + 1])
+
+
 @torch.inference_mode()
 def losses(
-    model: Model, ids: Tensor, plan: Plan, chosen: Tensor, sizes: Sizes, tell: Tell
+    model: Model,
+    ids: Tensor,
+    plan: Plan,
+    chosen: Tensor,
+    sizes: Sizes,
+    tell: Tell,
+    loss: Loss = next_token,
 ) -> Tensor:
-    """Cross-entropies in nats per token: clean, without any block, then for each item of the plan.
+    """Losses of one batch: clean, without any block, then for each item of the plan.
 
     Parameters
     ----------
@@ -108,6 +121,8 @@ def losses(
     sizes : Sizes
     tell : callable
         Called with each piece of work done, see `units`; a readout counts as many blocks.
+    loss : callable
+        Cross-entropy in nats per token, unless the model is judged by something else.
 
     Returns
     -------
@@ -117,12 +132,12 @@ def losses(
     check_replay(model, stream)
     tell(ids.numel() * model.ell)
     found = torch.empty(2 + len(plan), len(chosen), dtype=torch.float64)
-    found[:2] = _read(model, stream.h[[-1, 0]], ids, chosen, tell)
+    found[:2] = _read(model, stream.h[[-1, 0]], ids, chosen, tell, loss)
     order = sorted(range(len(plan)), key=lambda at: _joins(plan[at], model.ell))
     for first in range(0, len(order), sizes.kept):
         group = order[first : first + sizes.kept]
         ends = _ends(model, ids, stream, [plan[at] for at in group], sizes.merged, tell)
-        found[torch.tensor(group) + 2] = _read(model, ends, ids, chosen, tell)
+        found[torch.tensor(group) + 2] = _read(model, ends, ids, chosen, tell, loss)
     return found
 
 
@@ -179,14 +194,15 @@ def disturbed(plan: Plan, stream: Stream, run: Callable[[int, Tensor], Tensor]) 
         yield h
 
 
-def _read(model: Model, states: Tensor, ids: Tensor, chosen: Tensor, tell: Tell) -> Tensor:
+def _read(
+    model: Model, states: Tensor, ids: Tensor, chosen: Tensor, tell: Tell, loss: Loss
+) -> Tensor:
     """Losses (k, n) at the chosen positions of final states (k, B, T, m)."""
-    target = ids.flatten()[chosen + 1]
-    chosen = chosen.to(states.device)
+    here = chosen.to(states.device)
     together = max(1, tokens_read_at_once(model) // len(chosen))
     rows = []
     for some in states.flatten(1, 2).split(together):
-        found = token_losses(model, some[:, chosen].flatten(0, 1), target.repeat(len(some)))
+        found = loss(model, some[:, here].flatten(0, 1), ids, chosen.repeat(len(some)))
         rows.append(found.cpu().double().unflatten(0, (len(some), -1)))
         tell(len(found) * readout_weight(model))
     return torch.cat(rows)

@@ -82,21 +82,21 @@ def trace(
     Paper, section on causal tracing (figure 6); method of Meng et al. 2022.
     """
     spec = spec or Tracing()
-    model = as_model(model)
-    model = replace(model, tokenizer=tokenizer) if tokenizer is not None else model
+    loaded = as_model(model)
+    loaded = replace(loaded, tokenizer=tokenizer) if tokenizer is not None else loaded
     facts = load_facts(facts) if isinstance(facts, str | Path) else list(facts)
-    encoded = [encode(fact, model.tokenizer) for fact in facts]
-    std = embedding_std(model)
-    identity = _identity(model, facts, spec) if out else {}
+    encoded = [encode(fact, loaded.tokenizer) for fact in facts]
+    std = embedding_std(loaded)
+    identity = _identity(loaded, facts, spec) if out else {}
     traced = []
     with Output(out, identity, resume=resume, overwrite=overwrite) as output:
         if output.finished is not None:
             return output.finished
         for number, (fact, item) in enumerate(zip(facts, encoded, strict=True), 1):
-            one = partial(trace_one, model, fact, item, spec, std)
+            one = partial(trace_one, loaded, fact, item, spec, std)
             traced.append(output.kept(f"fact-{number}.nc", one))
             progress(number, len(facts))
-        result = _joined(traced).assign_attrs(_attrs(model, facts, spec, std))
+        result = _joined(traced).assign_attrs(_attrs(loaded, facts, spec, std))
         output.finish(result)
     return result
 
@@ -104,6 +104,7 @@ def trace(
 def _joined(parts: list[xr.Dataset]) -> xr.Dataset:
     blank = {"token_text": "", "role": ""}
     result = xr.concat(parts, "prompt", join="outer", fill_value=blank)
+    result = result.drop_encoding()  # parts that were kept would cut all texts to their own length
     result.probability.encoding = {"zlib": True, "complevel": 9, "shuffle": True}
     return result
 

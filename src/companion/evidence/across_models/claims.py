@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from companion.evidence.across_models.comparison import Comparison
 from companion.evidence.across_models.row import LensNumbers, Row
 from companion.evidence.claims import NOT_REPRODUCED, REPRODUCED, Claim, Measurement
-from companion.evidence.depth_report import EVEN, WEAK
-from companion.evidence.geometry import FEWEST_DEPTHS, INVERSE, PLACE
-from companion.evidence.scope import FEWEST_MIDDLE
+from companion.evidence.probes.depth_report import EVEN, WEAK
+from companion.evidence.probes.geometry import FEWEST_DEPTHS, INVERSE, PLACE
+from companion.evidence.probes.scope import FEWEST_MIDDLE
 from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers
 from companion.statistics.intervals import Interval, log_slope

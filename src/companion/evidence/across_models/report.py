@@ -15,7 +15,7 @@ from companion.evidence.across_models.claims import PLACE, exponent, two_points
 from companion.evidence.across_models.comparison import STATISTICS, Comparison
 from companion.evidence.across_models.row import UNTRAINED, Row
 from companion.evidence.claims import NOT_TESTABLE, VERDICTS, Claim
-from companion.evidence.geometry import FEWEST_DEPTHS
+from companion.evidence.probes.geometry import FEWEST_DEPTHS
 from companion.files import stored
 from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers, profile

@@ -1,6 +1,7 @@
 """A reasoned reading of one probe: numbers first, then the sentences that follow from them.
 
-Every sentence is computed; the thresholds are named here and nowhere else.
+Every sentence is computed; the thresholds are named here and nowhere else. They describe; which
+regimes remain possible is said by the statistics that passed in `calibration`, and by no others.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.evidence.scope import FEWEST_MIDDLE
+from companion.evidence.calibration.statistics import read_probe
+from companion.evidence.calibration.verdict import Verdict, passes, verdict_for
+from companion.evidence.probes.scope import FEWEST_MIDDLE
 from companion.probing.summaries import (
     degrees,
     depth,
@@ -42,6 +45,9 @@ WEAK = 0.25
 
 OUTLYING = 2.0
 """A layer stands out if it turns the state by this many times the middle layers' median."""
+
+DESCRIBED_BY = ("evenness of rotation", "neighbour cosine")
+"""The calibrated names of what `Reading.regime` looks at."""
 
 REGIMES = {
     "ensemble": "ensemble averaging: many small, alike, weakly correlated steps",
@@ -77,6 +83,8 @@ class Reading:
         a lens.
     loss_evenness : Interval or None
         Participation of the loss removed by the middle layers.
+    verdict : Verdict
+        Which regimes the calibrated statistics leave possible.
     """
 
     model: str
@@ -88,10 +96,11 @@ class Reading:
     outliers: tuple[tuple[int, float], ...]
     removed: tuple[tuple[int, Interval], ...]
     loss_evenness: Interval | None
+    verdict: Verdict
 
     @property
     def regime(self) -> str:
-        """A key of `REGIMES`, from evenness and correlation."""
+        """What the path looks like, a key of `REGIMES`: a description, and no verdict."""
         if len(middle_layers(self.ell)) < FEWEST_MIDDLE or self.correlation is None:
             return "shallow"
         if self.evenness.estimate < EVEN:
@@ -107,7 +116,16 @@ class Reading:
     def sentences(self) -> tuple[str, ...]:
         """The reading in words, one sentence a finding."""
         parts = (self._rotation(), self._correlation(), self._outliers(), *self.loss)
-        return (*parts, f"Taken together: {REGIMES[self.regime]}.")
+        looks = f"By evenness and correlation alone it looks like {REGIMES[self.regime]}"
+        return (*parts, f"{self.verdict.sentence} {looks}; {self._standing}.")
+
+    @property
+    def _standing(self) -> str:
+        """What this description is worth."""
+        if self.verdict.silence:
+            return "this describes its path and decides nothing"
+        good = all(passes(name) for name in DESCRIBED_BY)
+        return "both passed in calibration" if good else "in calibration that does not decide"
 
     def _rotation(self) -> str:
         n = len(middle_layers(self.ell))
@@ -197,6 +215,7 @@ def read(dataset: xr.Dataset, generator: np.random.Generator) -> Reading:
         outliers=outliers(profile(dataset, "theta"), middle_layers(ell)),
         removed=_removed(dataset),
         loss_evenness=_loss_evenness(dataset, generator),
+        verdict=verdict_for(read_probe(dataset), ell),
     )
 
 
@@ -217,7 +236,8 @@ def table(readings: Mapping[str, Reading]) -> pd.DataFrame:
             "middle rotation (rad)": r.rotation.estimate,
             "participation": r.evenness.estimate,
             "cosine of neighbours": r.correlation.estimate if r.correlation else math.nan,
-            "reads as": REGIMES[r.regime].partition(":")[0],
+            "looks like": REGIMES[r.regime].partition(":")[0],
+            "leaves possible": r.verdict.words,
         }
         for name, r in readings.items()
     }

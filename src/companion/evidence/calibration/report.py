@@ -1,0 +1,173 @@
+"""A calibration in tables and names: what each statistic is worth, who is called what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from companion.evidence.calibration.verdict import SIZES, WORDS, classes, listed, separates
+from companion.regimes import REGIMES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+MIXTURE = "mixture"
+RANKED = 0.9
+"""From this rank correlation with rho, at the worst depth, a statistic orders mixtures."""
+
+
+def table(study: xr.Dataset) -> pd.DataFrame:
+    """One row a statistic: for each pair the AUC's range over depths, and where it passed."""
+    import pandas as pd
+
+    rows = {}
+    for name in study["statistic"].values:
+        good = separates(str(name), study)
+        cells = {}
+        for pair in study["pair"].values:
+            area = study["auc"].sel(statistic=name, pair=pair).values
+            area = np.maximum(area, 1 - area)
+            known = area[np.isfinite(area)]
+            worth = f"{known.min():.2f} to {known.max():.2f}" if len(known) else "no values"
+            cells[str(pair)] = f"{worth}{' *' if classes(pair) in good else ''}"
+        rows[str(name)] = cells
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def confusion(study: xr.Dataset, names: Sequence[str], passed: bool = True) -> pd.DataFrame:
+    """How many networks of each class are called what, by cuts of teachers other than their own.
+
+    Parameters
+    ----------
+    study : xarray.Dataset
+    names : sequence of str
+        Statistics that decide together: a class is excluded by each pair in which it loses.
+    passed : bool
+        Whether statistics speak only on those pairs for which they passed.
+    """
+    import pandas as pd
+
+    every = [classes(pair) for pair in study["pair"].values]
+    lost = {one: np.zeros(study.sizes["network"], bool) for one in map(str, study["truth"].values)}
+    for name in names:
+        for pair in separates(name, study) if passed else every:
+            side = study["side"].sel(statistic=name, pair=" | ".join(pair)).values
+            lost[pair[0]] |= side == 1
+            lost[pair[1]] |= side == 0
+    left = ~np.array(list(lost.values()))
+    called = np.where(left.sum(0) == 1, np.array(list(lost))[left.argmax(0)], "undecided")
+    counted = (study["side"] >= 0).any(["statistic", "pair"]).values
+    found = pd.crosstab(study["regime"].values[counted], called[counted])
+    return found.reindex(index=list(lost), columns=[*lost, "undecided"], fill_value=0)
+
+
+def mixtures(study: xr.Dataset) -> pd.DataFrame:
+    """Median of every statistic by the share rho of the teacher's blocks that is common.
+
+    rho = 0 are the independent and 1 the tied teachers, of the widths that mixtures have. The last
+    column is the rank correlation with rho at the depth where it is weakest, or turns its sign.
+    """
+    import pandas as pd
+
+    frame = _residual(study)
+    names = [str(name) for name in study["statistic"].values]
+    medians = frame.groupby("rho")[names].median().T
+    weakest = {}
+    for name in names:
+        by_depth = frame.groupby("ell")[[name, "rho"]].corr("spearman")[name].xs("rho", level=1)
+        same = (by_depth > 0).all() or (by_depth < 0).all()
+        weakest[name] = by_depth.abs().min() if same else 0.0
+    return medians.assign(**{"rank correlation": pd.Series(weakest)}).round(3)
+
+
+def _residual(study: xr.Dataset) -> pd.DataFrame:
+    """Students of residual teachers, of the widths that mixtures have: statistics, rho, depth."""
+    regime = study["regime"].values
+    widths = np.unique(study["m"].values[regime == MIXTURE])
+    kinds = ("ensemble", "procedural", MIXTURE)
+    chosen = study.isel(network=np.isin(regime, kinds) & np.isin(study["m"].values, widths))
+    frame = chosen["value"].transpose("network", "statistic").to_pandas()
+    return frame.assign(rho=chosen["rho"].values, ell=chosen["ell"].values)
+
+
+def summary(study: xr.Dataset) -> dict[str, str | int]:
+    """Names and sentences for a chapter's prose."""
+    regime = study["regime"].values
+    names = [str(name) for name in study["statistic"].values]
+    stamp = json.loads(study.attrs["provenance"])
+    told = {pair: told_apart(study, pair) for pair in combinations(REGIMES, 2)}
+    open_pairs = [pair for pair, passed in told.items() if not passed]
+    silent = listed([n for n in names if not any(n in passed for passed in told.values())])
+    answer = "no" if len(open_pairs) == len(told) else "in part" if open_pairs else "yes"
+    return {
+        "networks": len(regime),
+        "fewest": min(int((regime == one).sum()) for one in study["truth"].values),
+        "answer": answer,
+        "verdict": " ".join(_pair_words(pair, passed) for pair, passed in told.items()),
+        "failed": f"Between no two trained regimes passed: {silent or 'none of them'}.",
+        "confused": _confused(study, names),
+        "mixed": _mixed(study),
+        "when": stamp["time"][:10],
+    }
+
+
+def told_apart(study: xr.Dataset, pair: tuple[str, str]) -> list[str]:
+    """The statistics that passed between two classes."""
+    names = [str(name) for name in study["statistic"].values]
+    return [name for name in names if pair in separates(name, study)]
+
+
+def _pair_words(pair: tuple[str, str], passed: Sequence[str]) -> str:
+    first, second = (WORDS[one] for one in pair)
+    if not passed:
+        return f"Nothing that was tried tells {first} from {second} at every depth."
+    return f"Between {first} and {second} passed: {listed(passed)}."
+
+
+def _confused(study: xr.Dataset, names: Sequence[str]) -> str:
+    """How many of each class all statistics that passed call by their name, in words."""
+    table = confusion(study, names)
+    told = []
+    for one in table.index:
+        wrong = table.loc[one].sum() - table.loc[one, one] - table.loc[one, "undecided"]
+        told.append(
+            f"{WORDS[str(one)]}: {table.loc[one, one]} of {table.loc[one].sum()} right, "
+            f"{table.loc[one, 'undecided']} undecided, {wrong} wrong"
+        )
+    return f"All that passed together: {'; '.join(told)}."
+
+
+def _mixed(study: xr.Dataset) -> str:
+    """Whether a share of a mixture can be read off, in words."""
+    if MIXTURE not in study["regime"].values:
+        return "This calibration has no mixtures."
+    ranks = mixtures(study)["rank correlation"].drop(list(SIZES), errors="ignore")
+    best, value = str(ranks.idxmax()), float(ranks.max())
+    can = value >= RANKED
+    said = "so that it orders mixtures" if can else "so that no statistic measures a share here"
+    return (
+        f"The statistic that follows rho best at its worst depth is the {best}, with a rank "
+        f"correlation of {value:.2f}; {RANKED:g} was asked for, {said}."
+    )
+
+
+def checked(live: xr.Dataset, study: xr.Dataset) -> str:
+    """Whether students trained now lie where the stored ones do, in words."""
+    inside, known = 0, 0
+    for name in study["statistic"].values:
+        values = live["value"].sel(statistic=name).values
+        values = values[np.isfinite(values)]
+        low, high = (float(study[end].sel(statistic=name)) for end in ("low", "high"))
+        inside, known = (
+            inside + int(((values >= low) & (values <= high)).sum()),
+            known + len(values),
+        )
+    return (
+        f"Of {known} values of the {live.sizes['network']} networks read live, {inside} lie within "
+        f"the range of the stored ones ({known - inside} outside)."
+    )

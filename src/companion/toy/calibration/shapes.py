@@ -1,0 +1,136 @@
+"""Equal parameters, traded between depth and the width of a block: which of them does the loss see?
+
+A shape ell x k has ell blocks of k m hidden units each. Averaging over estimates asks only for
+their number, ell k; a dynamics that is cut finer, and stages, ask for depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from companion.runs import Progress, silent
+from companion.runtime import Runtime
+from companion.statistics.intervals import Interval
+from companion.toy.analysis import over_replicates
+from companion.toy.calibration.design import Design, Task, tasks
+from companion.toy.calibration.training import Answers, Kept, computed, seconds, trained
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SHAPES = ((2, 16), (4, 8), (8, 4), (16, 2), (4, 4), (8, 2))
+"""Blocks and hidden units a channel: four of 32 m hidden units, two of half as many."""
+
+RATES = (0.5, 1.0, 2.0)
+"""Multiples of the learning rate, of which each shape takes its best."""
+
+
+def measure(
+    chosen: Design,
+    runtime: Runtime,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    rates: Sequence[float] = RATES,
+    progress: Progress = silent,
+    kept: Kept = computed,
+) -> xr.Dataset:
+    """Train every shape at every rate on the same teachers.
+
+    Parameters
+    ----------
+    chosen : Design
+        Its depths and expansion are replaced.
+    runtime : Runtime
+    shapes : sequence of (blocks, expansion)
+    rates : sequence of float
+    progress : callable
+    kept : callable
+        Keeps what is finished, see `Kept`.
+
+    Returns
+    -------
+    xarray.Dataset
+        `loss` (regime, shape, rate, teacher), squared error of the final state; coordinates `ell`
+        and `expansion` of each shape.
+    """
+    import xarray as xr
+
+    coords = {
+        "shape": [f"{ell}x{expansion}" for ell, expansion in shapes],
+        "ell": ("shape", [ell for ell, _ in shapes]),
+        "expansion": ("shape", [expansion for _, expansion in shapes]),
+    }
+    parts = []
+    for task in tasks(chosen):
+        answers: Answers = {}
+        each = [
+            kept(
+                f"{task.name}-{ell}x{k}.nc",
+                partial(_losses, task, ell, k, rates, runtime, progress, answers),
+            )
+            for ell, k in shapes
+        ]
+        parts.append(xr.concat(each, "shape").assign_coords(coords))
+    regimes = [task.regime for task in tasks(chosen)]
+    return xr.concat(parts, xr.DataArray(regimes, dims="regime", name="regime"))
+
+
+def _losses(
+    task: Task,
+    ell: int,
+    expansion: int,
+    rates: Sequence[float],
+    runtime: Runtime,
+    progress: Progress,
+    answers: Answers,
+) -> xr.Dataset:
+    """Final losses (rate, teacher) of one shape; infinite where they are not finite."""
+    import xarray as xr
+
+    rows = []
+    for rate in rates:
+        one = _shaped(task, ell, expansion, rate)
+        loss = trained(one, runtime, progress, answers=answers).test().mean[0]
+        rows.append(np.where(np.isfinite(loss), loss, np.inf))
+    return xr.Dataset({"loss": (("rate", "teacher"), np.array(rows))}, {"rate": list(rates)})
+
+
+def _shaped(task: Task, ell: int, expansion: int, rate: float) -> Task:
+    spec = replace(task.spec, depths=(ell,), expansion=expansion, lr=rate * task.spec.lr)
+    return replace(task, spec=spec)
+
+
+def estimate(
+    chosen: Design,
+    runtime: Runtime,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+    rates: Sequence[float] = RATES,
+) -> float:
+    """Seconds that `measure` will take on this machine."""
+    each = (seconds(_shaped(t, *s, 1.0), runtime) for t in tasks(chosen) for s in shapes)
+    return len(rates) * sum(each)
+
+
+def tuned(shapes: xr.Dataset) -> xr.DataArray:
+    """Loss (regime, shape, teacher) at the rate whose mean log loss is lowest for that shape."""
+    loss = shapes["loss"]
+    best = np.log(loss).mean("teacher").idxmin("rate")
+    return loss.sel(rate=best).drop_vars("rate")
+
+
+def exponents(shapes: xr.Dataset, regime: str) -> dict[str, Interval]:
+    r"""Exponents of depth and of hidden units a block, over teachers.
+
+    :math:`\ln L = a - \alpha_\ell \ln \ell - \alpha_k \ln k`, one plane for each teacher: their
+    mean with Student's t. Alike if the loss sees only the number of hidden units; `difference` is
+    :math:`\alpha_\ell - \alpha_k`.
+    """
+    loss = tuned(shapes).sel(regime=regime).transpose("shape", "teacher")
+    x = np.log([np.full(loss.sizes["shape"], np.e), loss["ell"].values, loss["expansion"].values])
+    planes = -np.linalg.lstsq(x.T, np.log(loss.values), rcond=None)[0]
+    found = {"depth": planes[1], "hidden units": planes[2], "difference": planes[1] - planes[2]}
+    return {name: over_replicates(values) for name, values in found.items()}
