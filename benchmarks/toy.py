@@ -14,10 +14,10 @@ import json
 import statistics
 
 from clock import seconds
+from plain_toy import Plain
 
 from companion.runtime import Runtime
 from companion.toy import Specification, specification
-from companion.toy.networks.reference import Plain
 from companion.toy.training.engine import Engine
 from companion.toy.training.graphs import GraphedEngine
 

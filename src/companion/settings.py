@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, dataclass_transform, get_args, get_origin
@@ -89,6 +90,11 @@ def settings(what: str) -> Callable[[type[Item]], type[Item]]:
         return made
 
     return decorate
+
+
+def to_record(made: Any) -> dict[str, Any]:
+    """Plain YAML and JSON types, of which the settings' class makes the same settings again."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(made).items()}
 
 
 def read_record(path: str | Path, what: str) -> dict[str, Any]:

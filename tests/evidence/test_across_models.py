@@ -125,8 +125,15 @@ def test_what_an_untrained_twin_passes_is_no_evidence():
     told = claims.updates_are_weakly_correlated(beside(planted("a"), untrained=[twin]))
     assert told.verdict == NOT_TESTABLE
     assert "untrained networks" in told.untestable
-    alone = claims.updates_are_weakly_correlated(beside(planted("a")))
+    apart = replace(twin, cosines=planted("a", cosine=0.6).cosines)
+    alone = claims.updates_are_weakly_correlated(beside(planted("a"), untrained=[apart]))
     assert alone.verdict == REPRODUCED
+
+
+def test_without_a_twin_what_passes_is_no_evidence_either():
+    told = claims.updates_are_weakly_correlated(beside(planted("a")))
+    assert told.verdict == NOT_TESTABLE
+    assert "no untrained network stands beside" in told.untestable
 
 
 def test_a_contradiction_counts_whatever_the_twin_does():

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.errors import InputError
-from companion.evidence import claims, depth_report, geometry
-from companion.evidence import probing as layers
+from companion.evidence import claims
+from companion.evidence.probes import depth_report, geometry
+from companion.evidence.probes import probing as layers
 from companion.probing import compare_models, summaries
 from companion.probing.controls import measure_all, measure_depths
 from companion.runtime import Runtime

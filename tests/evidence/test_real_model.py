@@ -7,9 +7,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from companion import probing
 from companion.evidence import claims
-from companion.evidence import probing as layers
-from companion.evidence import real_model as beside
-from companion.evidence.real_model import real_model
+from companion.evidence.probes import probing as layers
+from companion.evidence.probes import real_model as beside
+from companion.evidence.probes.real_model import real_model
 from companion.models import ModelUnavailable
 from companion.runtime import Runtime
 

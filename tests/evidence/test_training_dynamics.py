@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from companion.evidence import training_dynamics
+from companion.evidence.probes import training_dynamics
 from companion.probing.training import exponents
 from companion.probing.training.track import BOUNDS
 

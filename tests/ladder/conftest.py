@@ -2,13 +2,13 @@
 
 import pytest
 
-from companion.ladder.grid import make_grid
+from companion.ladder.grid import Grid
 from companion.runtime import Runtime
 
 
 @pytest.fixture
 def grid(tiny_grid):
-    return make_grid(tiny_grid)
+    return Grid(**tiny_grid)
 
 
 @pytest.fixture(scope="session")

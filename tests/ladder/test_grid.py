@@ -3,19 +3,20 @@
 import pytest
 
 from companion.errors import InputError
-from companion.ladder.grid import make_grid, read_grid, to_record
+from companion.ladder.grid import Grid, read_grid
+from companion.settings import to_record
 
 GOOD = {"widths": [32, 64], "depths": [1, 2], "tokens": [1e6, 2e6]}
 
 
 def test_a_record_becomes_a_grid_and_back():
-    grid = make_grid(GOOD)
-    assert make_grid(to_record(grid)) == grid
+    grid = Grid(**GOOD)
+    assert Grid(**to_record(grid)) == grid
     assert grid.tokens == (1_000_000, 2_000_000)
 
 
 def test_runs_are_the_full_product_with_the_longest_first():
-    runs = make_grid({**GOOD, "seeds": [0, 1]}).runs()
+    runs = Grid(**{**GOOD, "seeds": [0, 1]}).runs()
     assert len({run.name for run in runs}) == 8
     costs = [run.m**2 * run.ell for run in runs]
     assert costs == sorted(costs, reverse=True)
@@ -58,12 +59,12 @@ def test_runs_are_the_full_product_with_the_longest_first():
 )
 def test_impossible_grids_are_refused(change, sentence):
     with pytest.raises(InputError, match=sentence):
-        make_grid(GOOD | change)
+        Grid(**GOOD | change)
 
 
 def test_missing_keys_and_files_are_named(tmp_path):
     with pytest.raises(InputError, match="needs the key 'tokens'"):
-        make_grid({"widths": [32], "depths": [1]})
+        Grid(widths=[32], depths=[1])
     with pytest.raises(InputError, match="cannot be read"):
         read_grid(tmp_path / "none.yaml")
     broken = tmp_path / "broken.yaml"

@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 from companion.errors import InputError
 from companion.ladder import runner, text
-from companion.ladder.grid import make_grid, to_record
+from companion.ladder.grid import Grid
 from companion.ladder.model import build, flops_per_token, initial_std
 from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
+from companion.settings import to_record
 from companion.statistics.intervals import Interval
 
 
@@ -69,10 +70,10 @@ def test_a_killed_training_continues_to_the_same_bits(grid, tmp_path, runtime, a
 CHILD = """
 import json, sys
 from companion.ladder import runner, trainer
-from companion.ladder.grid import make_grid, to_record
+from companion.ladder.grid import Grid
 from companion.runtime import Runtime
 trainer.CHECKPOINT_SECONDS = 0.01
-grid = make_grid(json.loads(sys.argv[1]))
+grid = Grid(**json.loads(sys.argv[1]))
 told = lambda *done, **more: print(*done, more, flush=True)
 runner.train(grid, sys.argv[2], Runtime.choose("cpu", "float32"), resume=True, progress=told)
 """
@@ -218,7 +219,7 @@ def test_schedule_warms_up_holds_and_decays_to_zero(grid):
 
 
 def test_initial_scales_follow_the_stated_rule():
-    grid = make_grid({"widths": [64], "depths": [8], "tokens": [1e6], "vocabulary": 512})
+    grid = Grid(widths=[64], depths=[8], tokens=[1e6], vocabulary=512)
     (run,) = grid.runs()
     net = build(grid, run)
     for name, weight in net.named_parameters():
@@ -232,7 +233,7 @@ def test_initial_scales_follow_the_stated_rule():
 def test_flops_are_those_that_torch_counts():
     from torch.utils.flop_counter import FlopCounterMode
 
-    grid = make_grid({"widths": [64], "depths": [3], "tokens": [1e6], "context": 64})
+    grid = Grid(widths=[64], depths=[3], tokens=[1e6], context=64)
     net = build(grid, grid.runs()[0])
     net.config._attn_implementation = "eager"
     ids = torch.randint(0, grid.vocabulary, (2, 64))

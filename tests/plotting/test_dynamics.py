@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from companion.plotting import dynamics
+from companion.plotting.probes import dynamics
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from companion.models import Model
-from companion.plotting import geometry, probing, theme
-from companion.plotting.report import depth_report, depth_report_of
+from companion.plotting import theme
+from companion.plotting.probes import geometry, probing
+from companion.plotting.probes.report import depth_report, depth_report_of
 from companion.probing import controls, probe
 from companion.probing.summaries import middle_mean, profile, rotation_slope
 from companion.runtime import Runtime

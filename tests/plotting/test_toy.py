@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from companion.evidence import toy_tables
+from companion.evidence.toys import tables as toy_tables
 from companion.plotting import students, theme
 from companion.plotting import toy as figures
 from companion.runtime import Runtime

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from companion.errors import InputError
-from companion.evidence import geometry
-from companion.evidence import probing as layers
-from companion.evidence.scope import scope_of_probes
+from companion.evidence.probes import geometry
+from companion.evidence.probes import probing as layers
+from companion.evidence.probes.scope import scope_of_probes
 from companion.probing import compare_models, numerics, summaries
 from companion.runtime import Runtime
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from companion.errors import InputError
-from companion.evidence import depth_report
+from companion.evidence.probes import depth_report
 from companion.probing import controls, summaries
 from companion.runtime import Runtime
 

@@ -7,7 +7,7 @@ import xarray as xr
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from companion.errors import InputError
-from companion.evidence import training_dynamics
+from companion.evidence.probes import training_dynamics
 from companion.files import read_netcdf
 from companion.probing.training import exponents, revisions, track
 from companion.runtime import Runtime

@@ -8,7 +8,7 @@ import torch
 
 from companion import probing
 from companion.corpus import open_source
-from companion.models import capture, find_parts
+from companion.models import capture
 from companion.probing.lens import readout
 from companion.probing.lens.last_block import replayed_at, separable
 from companion.probing.lens.share import lens_share, lenses_read
@@ -21,11 +21,11 @@ def test_a_replay_at_some_tokens_is_the_replay_at_all_of_them(family, build_mode
     positions = torch.tensor([1, 5, 14, 30])
     with torch.no_grad():
         stream = capture(model, tokens)
-        mlp = find_parts(model).mlp
+        mlp = separable(model, stream, 1e-8)
+        assert mlp in ("mlp", "block_sparse_moe")
         for h in stream.h[:-1]:
             some, whole = (replayed_at(model, stream, positions, part)(h) for part in (mlp, None))
             torch.testing.assert_close(some, whole, rtol=1e-9, atol=1e-9)
-        assert separable(model, stream, mlp, 1e-8) == mlp
 
 
 def test_a_part_that_mixes_tokens_is_left_whole(build_model, tokens):
@@ -33,8 +33,8 @@ def test_a_part_that_mixes_tokens_is_left_whole(build_model, tokens):
     mlp, own = model.blocks[-1].mlp, model.blocks[-1].mlp.forward
     mlp.forward = lambda x: own(x) + x.cumsum(-2)
     with torch.no_grad():
-        assert separable(model, capture(model, tokens), "mlp", 1e-3) is None
-    certificate = probing.certify(model, parts=find_parts(model))
+        assert separable(model, capture(model, tokens), 1e-3) is None
+    certificate = probing.certify(model)
     assert certificate["by_token"] is None
 
 

@@ -189,7 +189,7 @@ def test_files_that_are_no_probe_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         probing.open(tmp_path / "none.nc")
     (tmp_path / "text.nc").write_text("no NetCDF")
-    with pytest.raises(InputError, match="not a readable NetCDF"):
+    with pytest.raises(InputError, match="no readable NetCDF"):
         probing.open(tmp_path / "text.nc")
     xr.Dataset({"x": 1}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
     with pytest.raises(InputError, match="not a probe file"):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from companion.errors import InputError
-from companion.probing import controls, probe
+from companion.probing import compact, controls, probe
 from companion.probing.beside import resampling
 from companion.probing.summaries import middle_mean, profile, update_cosine
 from companion.runtime import Runtime
@@ -100,6 +100,17 @@ def test_worse_than_guessing_counts_layers(probed):
     assert resampling.known_loss(made, "logit lens", generator()).estimate == pytest.approx(
         np.log(96) - 3
     )
+
+
+def test_a_compact_file_gives_the_same_estimates_and_intervals_as_wide(probed):
+    small = compact(probed)
+    for lens in resampling.LENSES:
+        whole, known = (resampling.middle_share(d, lens, generator()) for d in (probed, small))
+        assert known.estimate == pytest.approx(whole.estimate, rel=1e-3)
+        assert known.stderr > 0.8 * whole.stderr
+    whole, known = (resampling.lag_cosines(d, generator()) for d in (probed, small))
+    assert known[0] == pytest.approx(whole[0], abs=1e-6)
+    assert np.all(known[2] - known[1] > 0.7 * (whole[2] - whole[1]))
 
 
 def test_what_is_not_in_the_file_is_refused(walk):

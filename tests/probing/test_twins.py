@@ -50,7 +50,8 @@ def test_an_untrained_twin_is_stored_where_it_is_looked_for(pair, tmp_path, monk
     path = store_untrained("ladder:m128-ell2", RUNTIME, tmp_path, **OPTIONS)
     save(pair.trained["m128-ell2"], path.with_name("probe-m128-ell2.nc"))
     twin = stored_twins("m128-ell2").untrained["m128-ell2"]
-    assert twin.theta_middle.equals(pair.untrained["m128-ell2"].theta_middle)
+    live = pair.untrained["m128-ell2"]
+    assert twin.theta_middle.values == pytest.approx(live.theta_middle.values, nan_ok=True)
 
 
 def test_a_typing_error_in_the_settings_is_not_taken_for_a_missing_model():

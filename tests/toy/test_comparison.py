@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from companion.errors import InputError
-from companion.evidence import toy, toy_tables
+from companion.evidence.toys import tables as toy_tables
+from companion.evidence.toys import toy
 from companion.runtime import Runtime
 from companion.toy import Specification, comparison, run_toy
 

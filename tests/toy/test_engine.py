@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import plain_toy as reference
 from companion.errors import InputError
 from companion.runtime import Runtime
 from companion.toy import Specification, run_toy
-from companion.toy.networks import reference
 from companion.toy.networks.blocks import BLOCKS
 from companion.toy.training.engine import Engine, members_that_fit
 from companion.toy.training.graphs import GraphedEngine

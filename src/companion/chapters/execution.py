@@ -15,6 +15,7 @@ from companion.chapters.executor import Executor, Job
 from companion.chapters.fingerprint import chapter_fingerprint, environment_hash
 from companion.chapters.forecast import expected_seconds
 from companion.chapters.source import Book, Chapter
+from companion.errors import RunError
 from companion.runs import Progress, silent
 from companion.settings import Number, Whole, settings
 
@@ -48,7 +49,7 @@ class ParallelExecution(Execution):
     jobs: Annotated[Whole, Field(ge=0)] = 0
 
 
-class ChapterError(RuntimeError):
+class ChapterError(RunError):
     """Chapters did not run through; says which, why, and where their partial notebooks are."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from companion.chapters.fingerprint import environment_hash
 from companion.chapters.source import Book, Chapter
+from companion.errors import RunError
 from companion.runs import content_hash
 
 STAMP = ".companion-stamp"
@@ -25,7 +26,7 @@ _SHOWN_LINES = 30
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class BuildError(RuntimeError):
+class BuildError(RunError):
     """The pages could not be built; holds the end of what the builder said."""
 
 

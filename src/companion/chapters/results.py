@@ -30,11 +30,17 @@ def record_results(executed: Path, record: Path) -> dict[str, Any]:
     dict
         "chapter", "parameters", "seconds", "provenance" (None if the chapter stamped none) and
         "claims", each as `Claim.to_dict` gives it, with the chapter's name.
+
+    Raises
+    ------
+    InputError
+        If two claims of the chapter have one key.
     """
     notebook = json.loads(executed.read_text("utf-8"))
     run = notebook["metadata"]["companion"]["run"]
     stamps = list(_outputs(notebook, PROVENANCE_MIME))
     claims = [{**claim, "chapter": executed.stem} for claim in _outputs(notebook, CLAIM_MIME)]
+    _check_keys((claim["key"], executed.stem) for claim in claims)
     results = {
         "chapter": executed.stem,
         "parameters": run["parameters"],
@@ -55,12 +61,7 @@ def write_ledger(records: Iterable[Path], target: Path) -> dict[str, Any]:
         If two claims have one key.
     """
     claims = ledger(records)
-    homes: dict[str, str] = {}
-    for claim in claims:
-        if claim.key in homes:
-            both = f"{homes[claim.key]} and {claim.chapter}"
-            raise InputError(f"claim key {claim.key!r} is used twice, in {both}")
-        homes[claim.key] = claim.chapter
+    _check_keys((claim.key, claim.chapter) for claim in claims)
     verdicts = Counter(claim.verdict for claim in claims)
     content = {
         "counts": {verdict: verdicts[verdict] for verdict in VERDICTS},
@@ -83,6 +84,16 @@ def collect_results(book: Book, chapters: Sequence[Chapter]) -> dict[str, int]:
     for stale in set(book.results.glob("*.json")) - {*records, target}:
         stale.unlink()
     return write_ledger(records, target)["counts"]
+
+
+def _check_keys(claims: Iterable[tuple[str, str]]) -> None:
+    """Refuse a key that two claims have, of one chapter or of two."""
+    homes: dict[str, str] = {}
+    for key, chapter in claims:
+        if key in homes:
+            where = " and ".join(dict.fromkeys((homes[key], chapter)))
+            raise InputError(f"claim key {key!r} is used twice, in {where}: keys must differ")
+        homes[key] = chapter
 
 
 def _outputs(notebook: Mapping[str, Any], mime: str) -> Iterable[Any]:

@@ -15,9 +15,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from companion.errors import InputError
+from companion.errors import InputError, RunError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 HOME = "companion.cli.commands"
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy that typer carries
 COMMANDS = {
@@ -33,7 +33,10 @@ FORMERLY = {"ship": "export"}
 
 
 class Group(TyperGroup):
-    """Turns refused input and a disk that refuses into one sentence and exit 2, Ctrl-C into 130."""
+    """Turns refused input and a disk that refuses into one sentence and exit 2, Ctrl-C into 130.
+
+    A run that failed says why, and ends with 1.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; warnings that rooms give become notices on standard error."""
@@ -42,6 +45,8 @@ class Group(TyperGroup):
                 return super().invoke(ctx)
         except InputError as refused:
             _end(f"error: {refused}", BAD_INPUT, refused)
+        except RunError as failed:
+            _end(f"error: {failed}", FAILED, failed)
         except UsageError as misused:
             _end(f"error: {misused.format_message()}", BAD_INPUT, misused)
         except OSError as failure:

@@ -2,8 +2,8 @@
 
 `claims`: a claim beside its measurements, the verdict that follows, the ledger.
 `publish`: a result's fields as names that a chapter's prose can cite.
-Instruments below measure and do not judge; one module a chapter here turns their numbers into
-claims and sentences.
+Rooms for what they speak of: `probes`, `across_models`, `scaling`, `toys`, and `calibration` of
+the readings; instruments below measure and do not judge, here numbers become claims and sentences.
 """
 
 from companion.evidence.claims import Claim, Measurement

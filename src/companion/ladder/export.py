@@ -12,7 +12,7 @@ import pandas as pd
 
 from companion.errors import InputError
 from companion.files import write_json
-from companion.ladder.grid import Grid, Run, make_grid
+from companion.ladder.grid import Grid, Run
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -130,7 +130,7 @@ def _rows(folders: Sequence[Path]) -> pd.DataFrame:
 
 def _finished(trained: Path) -> tuple[Grid, dict[str, Any]]:
     try:
-        grid = make_grid(json.loads((trained / "grid.json").read_text(encoding="utf-8")))
+        grid = Grid(**json.loads((trained / "grid.json").read_text(encoding="utf-8")))
         stamp = json.loads((trained / "provenance.json").read_text(encoding="utf-8"))
         rows = sum(pd.read_csv(trained / "table.csv")["annealed"])
     except OSError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -114,14 +114,4 @@ def read_grid(path: str | Path) -> Grid:
     InputError
         If the file is missing, is not YAML, has unknown or missing keys, or an impossible shape.
     """
-    return make_grid(read_record(path, "grid"))
-
-
-def make_grid(record: dict[str, Any]) -> Grid:
-    """A grid from plain values; lists become tuples, numbers such as 4e6 whole where they must."""
-    return Grid(**record)
-
-
-def to_record(grid: Grid) -> dict[str, Any]:
-    """Plain values that `make_grid` reads back."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(grid).items()}
+    return Grid(**read_record(path, "grid"))

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from companion.errors import InputError
 from companion.files import atomic, write_json
 from companion.ladder import text
-from companion.ladder.grid import Grid, Run, to_record
+from companion.ladder.grid import Grid, Run
 from companion.ladder.run import TrainingRun
 from companion.provenance import provenance
 from companion.runs import Progress, claimed, end_with_parent, silent
 from companion.runtime import Runtime
+from companion.settings import to_record
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,6 +18,7 @@ from companion.ladder.grid import Grid
 END_OF_TEXT = "<|endoftext|>"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_DOCUMENTS = 1500
+ROUNDS = 100  # of expectation maximisation
 
 
 def train_tokenizer(source: corpus.Source, vocabulary: int) -> Any:
@@ -147,9 +148,9 @@ def _counts(blocks: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray
     return np.bincount(a, minlength=vocabulary), pairs
 
 
-def _mixture_weights(parts: np.ndarray, rounds: int = 100) -> np.ndarray:
+def _mixture_weights(parts: np.ndarray) -> np.ndarray:
     weights = np.full(len(parts), 1 / len(parts))
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         share = weights[:, None] * parts
         weights = (share / share.sum(0)).mean(1)
     return weights

@@ -20,7 +20,7 @@ from companion.evidence.across_models.report import error_band
 from companion.evidence.across_models.row import FEWEST_BLOCKS, REAL, Row
 from companion.interventions.costs import gain_of_depth, profiles
 from companion.plotting import theme
-from companion.plotting.probing import plain_logs
+from companion.plotting.probes.probing import plain_logs
 from companion.probing.beside.resampling import LENSES, loss_left
 from companion.probing.summaries import half_widths, profile
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
-from companion.evidence.toy_tables import Stored
+from companion.evidence.toys.tables import Stored
 from companion.plotting import theme
 from companion.toy import analysis, regimes
 

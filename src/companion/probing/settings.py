@@ -51,6 +51,7 @@ class Settings:
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
+        """All that is measured of every model; parts of updates come on top where known."""
         return GEOMETRY + lens_quantities(self.lens)
 
     @property

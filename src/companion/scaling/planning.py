@@ -9,7 +9,7 @@ at bandwidth b. The search runs over a fixed grid, for the optimum and for each 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ WIDTHS = np.unique(np.round(np.geomspace(128, 16384, 85) / 32) * 32)
 DEPTHS = np.unique(np.round(np.geomspace(2, 256, 60)))
 PER_BLOCK = 10e-6  # seconds
 BANDWIDTH = 2e12  # bytes a second
+AT_ONCE = 50  # refits, so that their losses on the grid stay small
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,6 @@ class Plan:
     deeper: Interval
     deeper_same_flops: Interval
     warnings: tuple[str, ...] = ()
-    budget: Budget = field(default_factory=lambda: Budget(flops=1e21))
 
     @property
     def N(self) -> float:
@@ -118,7 +118,7 @@ def plan(result: FitResult, draws: Draws, budget: Budget) -> Plan:
     loss = result.predict(grid)
     best = int(np.argmin(loss))
     at = {name: float(values[best]) for name, values in grid.items()}
-    refits = _refits(draws)
+    refits = {name: values[draws.converged] for name, values in draws.params.items()}
     every = {k: v[:, None] for k, v in refits.items()}
     picks = np.concatenate([np.argmin(part, axis=1) for part in _chunks(result, every, grid)])
     choice = {
@@ -135,7 +135,6 @@ def plan(result: FitResult, draws: Draws, budget: Budget) -> Plan:
         _spread(result, refits, deeper, at),
         _spread(result, refits, deeper | {"D": at["D"] / 2}, at),
         _warnings(result, at, draws),
-        budget,
     )
 
 
@@ -155,14 +154,10 @@ def candidates(budget: Budget) -> dict[str, np.ndarray]:
     return {"m": m[fits], "ell": ell[fits], "D": D[fits], "N": N[fits]}
 
 
-def _refits(draws: Draws) -> dict[str, np.ndarray]:
-    return {name: values[draws.converged] for name, values in draws.params.items()}
-
-
-def _chunks(result: FitResult, refits, grid, size: int = 50):
-    """Predicted losses of `size` refits at a time on the whole grid."""
-    for start in range(0, len(next(iter(refits.values()))), size):
-        yield result.law.predict({k: v[start : start + size] for k, v in refits.items()}, grid)
+def _chunks(result: FitResult, refits, grid):
+    """Predicted losses of `AT_ONCE` refits at a time on the whole grid."""
+    for start in range(0, len(next(iter(refits.values()))), AT_ONCE):
+        yield result.law.predict({k: v[start : start + AT_ONCE] for k, v in refits.items()}, grid)
 
 
 def _spread(result: FitResult, refits, at, base=None) -> Interval:

@@ -164,8 +164,8 @@ def over_replicates(values: ArrayLike, level: float = 0.95) -> Interval:
     return around(flat.mean(), stderr, len(flat) - 1, level, "t over replicates")
 
 
-def summary(result: xr.Dataset, level: float = 0.95) -> xr.Dataset:
-    """Final exponents with intervals over replicates; dims (rho, temperature).
+def summary(result: xr.Dataset) -> xr.Dataset:
+    """Final exponents with 95 % intervals over replicates; dims (rho, temperature).
 
     Variables `alpha`, `alpha_low`, `alpha_high`, the same for `alpha_floor`, `entropy` in nats,
     and `still_falling`, see `still_falling`.
@@ -177,7 +177,7 @@ def summary(result: xr.Dataset, level: float = 0.95) -> xr.Dataset:
     for i, rho in enumerate(rhos):
         for j in range(len(taus)):
             cell = {"teacher": np.flatnonzero(result["rho"] == rho), "temperature": j}
-            facts = _facts(final.isel(cell), level)
+            facts = _facts(final.isel(cell))
             facts["entropy"] = float(result["entropy"].isel(cell).mean())
             facts["still_falling"] = float(falling.isel(cell).mean(skipna=False))
             for name, value in facts.items():
@@ -192,26 +192,26 @@ def records(result: xr.Dataset) -> list[dict[str, float | None]]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def _facts(final: xr.Dataset, level: float) -> dict[str, float]:
+def _facts(final: xr.Dataset) -> dict[str, float]:
     facts = {}
     for name in ("alpha", "alpha_floor"):
         values = replicates(final[name])
         alone = len(values) == 1
-        interval = (values[0], math.nan, math.nan) if alone else over_replicates(values, level)
+        interval = (values[0], math.nan, math.nan) if alone else over_replicates(values)
         for suffix, value in zip(("", "_low", "_high"), interval, strict=True):
             facts[name + suffix] = value
     return facts
 
 
-def still_falling(result: xr.Dataset, factor: float = 2.0) -> xr.DataArray:
-    r"""Convergence check: -d ln L / d ln t over the last `factor` of training time.
+def still_falling(result: xr.Dataset) -> xr.DataArray:
+    r"""Convergence check: -d ln L / d ln t over the last half of the training steps.
 
     0 where training has converged; the depth exponent may still be one of under-training where
     this is not small. A decay of the learning rate within that time adds to it.
     Dims (teacher, temperature, seed, depth).
     """
     steps = result["step"].values
-    start = int(np.argmin(np.abs(np.log(np.maximum(steps, 1) * factor / steps[-1]))))
+    start = int(np.argmin(np.abs(np.log(np.maximum(steps, 1) * 2.0 / steps[-1]))))
     first, last = result["test_loss"].isel(step=start), result["test_loss"].isel(step=-1)
     passed = math.log(steps[-1] / steps[start])
     return (log(first.drop_vars("step")) - log(last.drop_vars("step"))) / passed

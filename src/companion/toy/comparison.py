@@ -26,6 +26,7 @@ from companion.toy.experiment import numbers_of, run_toy
 from companion.toy.specification import Specification
 
 BASELINE = "euler"
+LEVEL = 0.95
 
 
 def compare(
@@ -135,10 +136,10 @@ def exponents(comparison: xr.Dataset) -> xr.DataArray:
     return loss.isel(depth=0, drop=True).transpose("block", ...).copy(data=rows)
 
 
-def gains(comparison: xr.Dataset, level: float = 0.95) -> dict[str, Interval]:
+def gains(comparison: xr.Dataset) -> dict[str, Interval]:
     """Exponent of each variant minus that of the plain block, paired by teacher, see `analysis`.
 
-    The intervals are simultaneous: each of n has level 1 - (1 - level) / n (Bonferroni), so that
+    The intervals are simultaneous: each of n has level 1 - 0.05 / n (Bonferroni), so that
     many variants do not make one of them look good by chance. Variants whose students diverged
     at every rate are left out.
     """
@@ -148,7 +149,7 @@ def gains(comparison: xr.Dataset, level: float = 0.95) -> dict[str, Interval]:
     names = [name for name in difference["block"].values[known.values] if name != BASELINE]
     return {
         str(name): analysis.over_replicates(
-            analysis.replicates(difference.sel(block=name)), 1 - (1 - level) / len(names)
+            analysis.replicates(difference.sel(block=name)), 1 - (1 - LEVEL) / len(names)
         )
         for name in names
     }

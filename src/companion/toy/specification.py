@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from companion.errors import InputError
-from companion.settings import Number, Values, Whole, one_of, read_record, settings
+from companion.settings import Number, Values, Whole, one_of, read_record, settings, to_record
 from companion.toy.networks.blocks import BLOCKS
 
 NAMED = Path(__file__).parent / "named"
@@ -130,7 +129,7 @@ class Specification:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain YAML and JSON types; `specification(spec.to_dict()) == spec`."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return to_record(self)
 
 
 def named() -> list[str]:

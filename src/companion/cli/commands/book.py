@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from companion.chapters import Execution, ParallelExecution
+from companion.cli.group import FAILED
 from companion.cli.options import Json, pairs
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
@@ -19,7 +19,6 @@ from companion.errors import InputError
 from companion.runs import locked
 
 Profile = Annotated[str, typer.Option(help="quick, or full: larger, wants a GPU and the Hub.")]
-FAILED = 1
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +76,7 @@ def run(
     given = book.profile(profile).get(one.name, {}) | pairs(parameter, "-p", "tokens=4096")
     output, partial = folder / one.path.name, folder / "partial" / one.path.name
     due = job(one, given, environment_hash(book), output, partial)
-    with _failures(), locked(partial.with_suffix(".lock")), shown("s") as progress:
+    with locked(partial.with_suffix(".lock")), shown("s") as progress:
         execute([due], progress=progress, **asdict(how))
         results = record_results(output, (folder if out else book.results) / f"{one.name}.json")
     if as_json:
@@ -106,7 +105,7 @@ def build(
     all_chapters = room.discover(book)
     chosen = [room.find(book, name) for name in [*(only or []), *(more or [])]] or all_chapters
     due = room.stage_jobs(book, chosen, profile)
-    with _failures(), locked(book.build / ".lock"), shown("s") as progress:
+    with locked(book.build / ".lock"), shown("s") as progress:
         room.execute(due, progress=progress, **asdict(how))
         _no_gaps(book, all_chapters)
         counts = room.collect_results(book, all_chapters)
@@ -131,21 +130,6 @@ def _no_gaps(book, all_chapters) -> None:
     missing = [one.name for one in all_chapters if not book.staged(one.name).exists()]
     if missing:
         raise InputError(f"not executed yet: {', '.join(missing)}; build once without --only")
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """Say why a run failed, in words and not in a traceback, and end with exit code 1."""
-    from companion.chapters import BuildError, ChapterError
-
-    try:
-        yield
-    except (BuildError, ChapterError) as failure:
-        typer.echo(f"error: {failure}", err=True)
-        raise typer.Exit(FAILED) from failure
-    except OSError as failure:
-        typer.echo(f"error: {failure.strerror}: {failure.filename}", err=True)
-        raise typer.Exit(FAILED) from failure
 
 
 def _described(chapter) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import yaml
 from companion.cli.options import Device, Json, MaybeOut, Overwrite, Resume, pairs
 from companion.cli.progress import shown
 from companion.errors import InputError
-from companion.evidence import toy as evidence
-from companion.evidence import toy_tables
+from companion.evidence.toys import tables as toy_tables
+from companion.evidence.toys import toy as evidence
 from companion.runtime import Runtime
 from companion.toy import analysis, comparison, named, run_toy, specification
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from companion.evidence.across_models.comparison import Comparison
 from companion.evidence.across_models.row import LensNumbers, Row
 from companion.evidence.claims import NOT_REPRODUCED, REPRODUCED, Claim, Measurement
-from companion.evidence.depth_report import EVEN, WEAK
-from companion.evidence.geometry import FEWEST_DEPTHS, INVERSE, PLACE
-from companion.evidence.scope import FEWEST_MIDDLE
+from companion.evidence.probes.depth_report import EVEN, WEAK
+from companion.evidence.probes.geometry import FEWEST_DEPTHS, INVERSE, PLACE
+from companion.evidence.probes.scope import FEWEST_MIDDLE
 from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers
 from companion.statistics.intervals import Interval, log_slope
@@ -98,6 +98,7 @@ def rotations_are_small_and_even(c: Comparison) -> Claim:
         "Tokens move evenly through the middle layers of pretrained models, by small rotations.",
         c,
         measure,
+        needs_twin=True,
     )
 
 
@@ -112,6 +113,7 @@ def updates_are_weakly_correlated(c: Comparison) -> Claim:
         "Consecutive updates in the middle of pretrained models are weakly correlated.",
         c,
         measure,
+        needs_twin=True,
     )
 
 
@@ -162,23 +164,39 @@ def middle_blocks_are_alike(c: Comparison) -> Claim:
 
 
 def _judged(
-    key: str, statement: str, c: Comparison, measure: Measure, source: str = PLACE
+    key: str,
+    statement: str,
+    c: Comparison,
+    measure: Measure,
+    source: str = PLACE,
+    needs_twin: bool = False,
 ) -> Claim:
-    """The claim on the real models; what their untrained twins pass as well is set aside."""
-    told, idle = [], []
+    """The claim on the real models; what their untrained twins pass as well is set aside.
+
+    With `needs_twin` so is what nothing untrained stands beside.
+    """
+    told, idle, alone = [], [], []
     for r in _with_middle(c.real):
         twin = c.untrained.get(r.name)
         passed = {m.name for m in measure(twin) if m.verdict == REPRODUCED} if twin else set()
         for m in measure(r):
-            empty = m.verdict == REPRODUCED and m.name in passed
-            named = replace(m, name=f"{m.name}, {r.name}")
-            (idle if empty else told).append(named)
-    listed = ", ".join(f"{m.name} ({m.estimate:.2f})" for m in idle)
-    scope = _scope(c) | ({"no evidence (untrained passes too)": listed} if idle else {})
-    reason = "no real model of this run has these numbers"
-    if idle:
-        reason = f"untrained networks of the same architecture are in range too: {listed}"
+            where = told
+            if m.verdict == REPRODUCED:
+                where = idle if m.name in passed else alone if needs_twin and not twin else told
+            where.append(replace(m, name=f"{m.name}, {r.name}"))
+    aside = {
+        "untrained networks of the same architecture are in range too": _listed(idle),
+        "no untrained network stands beside these": _listed(alone),
+    }
+    aside = {why: what for why, what in aside.items() if what}
+    reason = "; ".join(f"{why}: {what}" for why, what in aside.items())
+    reason = reason or "no real model of this run has these numbers"
+    scope = _scope(c) | ({"no evidence": reason} if aside else {})
     return Claim(key, statement, source, scope, tuple(told), "" if told else reason)
+
+
+def _listed(measured: Iterable[Measurement]) -> str:
+    return ", ".join(f"{m.name} ({m.estimate:.2f})" for m in measured)
 
 
 def _scope(c: Comparison) -> dict[str, str]:

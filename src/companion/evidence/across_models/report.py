@@ -15,7 +15,7 @@ from companion.evidence.across_models.claims import PLACE, exponent, two_points
 from companion.evidence.across_models.comparison import STATISTICS, Comparison
 from companion.evidence.across_models.row import UNTRAINED, Row
 from companion.evidence.claims import NOT_TESTABLE, VERDICTS, Claim
-from companion.evidence.geometry import FEWEST_DEPTHS
+from companion.evidence.probes.geometry import FEWEST_DEPTHS
 from companion.files import stored
 from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers, profile
@@ -131,7 +131,9 @@ def verdicts(judged: Iterable[Claim]) -> str:
     papers = [one for one in judged if one.source == PLACE]
     counts = Counter(one.verdict for one in papers)
     listed = ", ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
-    idle = [one for one in papers if one.verdict == NOT_TESTABLE and "untrained" in one.untestable]
+    idle = [
+        one for one in papers if one.verdict == NOT_TESTABLE and "in range too" in one.untestable
+    ]
     aside = f"; {len(idle)} of them because untrained networks do the same" if idle else ""
     return (
         f"Of the paper's {len(papers)} statements about pretrained models, here: {listed}{aside}."

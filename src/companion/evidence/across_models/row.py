@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.evidence.depth_report import outliers
+from companion.evidence.probes.depth_report import outliers
 from companion.interventions.costs import by_documents, gain_of_depth, ratio, share
 from companion.probing.beside.resampling import (
     LENSES,

@@ -89,12 +89,12 @@ def published_optimum(refit: Refit) -> Claim:
     )
 
 
-def stored_sentence(refit: Refit, name: str = "alpha_ell") -> str:
+def stored_sentence(refit: Refit) -> str:
     """What our fit of a publication's rows found, with when it was made."""
     fit = refit.summary
-    interval = fit.intervals.get(RESAMPLED, fit.intervals["jacobian"])[name]
+    interval = fit.intervals.get(RESAMPLED, fit.intervals["jacobian"])["alpha_ell"]
     certified = "is" if fit.converged else "is not"
-    return f"{_fit_of(refit)} gives {name} = {interval:.2f}, and {certified} certified"
+    return f"{_fit_of(refit)} gives alpha_ell = {interval:.2f}, and {certified} certified"
 
 
 def _fit_of(refit: Refit) -> str:

@@ -12,6 +12,7 @@ from companion.scaling.fitting.result import FitSummary
 from companion.scaling.uncertainty.coverage import stored_coverage
 from companion.statistics.intervals import Interval
 
+LEVEL = 0.95  # of the intervals whose coverage was studied
 WORSE = 0.05  # share by which the additive law's held-out error may exceed another law's
 
 
@@ -128,21 +129,21 @@ def coverage_study(name: str = "scaling_coverage.json"):
     )
 
 
-def coverage_sentence(frame, name: str, level: float = 0.95) -> str:
+def coverage_sentence(frame, name: str) -> str:
     """Which methods cover the truth as often as they say, in a sentence per case.
 
     A method falls short, or covers too often, if the simulation's own 95 % interval says so.
     """
     cases = frame[frame["parameter"] == name].groupby("case", sort=False)
-    told = [f"With {case}, {_promises(rows, level)}." for case, rows in cases]
+    told = [f"With {case}, {_promises(rows)}." for case, rows in cases]
     return f"The 95 % intervals of {name}. {' '.join(told or ['Not studied.'])}"
 
 
-def _promises(rows, level: float) -> str:
+def _promises(rows) -> str:
     groups = {
-        "too few contain the truth": rows["high"] < level,
-        "too many": rows["low"] > level,
-        "as many as promised": rows["low"].le(level) & rows["high"].ge(level),
+        "too few contain the truth": rows["high"] < LEVEL,
+        "too many": rows["low"] > LEVEL,
+        "as many as promised": rows["low"].le(LEVEL) & rows["high"].ge(LEVEL),
     }
     lists = {
         label: ", ".join(

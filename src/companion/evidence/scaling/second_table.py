@@ -68,8 +68,9 @@ def clusters_sentence(table) -> str:
     return f"The {len(table)} rows are of {n} shapes, which are the unit of every interval"
 
 
-def subsets_sentence(frame, low: float = ABOUT_ONE[0], high: float = ABOUT_ONE[1]) -> str:
-    """What varied rows say together of an exponent from `low` to `high`."""
+def subsets_sentence(frame) -> str:
+    """What varied rows say together of an exponent of `ABOUT_ONE`."""
+    low, high = ABOUT_ONE
     inside = frame["low"].ge(low) & frame["high"].le(high)
     outside = frame["high"].lt(low) | frame["low"].gt(high)
     groups = {

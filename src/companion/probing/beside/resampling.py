@@ -2,6 +2,8 @@
 
 Floor 2. A probe keeps counts and sums by cluster of documents; clusters are drawn anew from them,
 so that ratios and shares of layers, whose errors move together, get the interval that they have.
+A compact file holds no sums, only standard errors: there means are drawn from normal
+distributions, layers apart for losses and together for cosines, either of which is the wider way.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import numpy as np
 from companion.errors import InputError
 from companion.probing.dataset import BY_NAME, STATE
 from companion.probing.quantities import LOGIT, middle
+from companion.probing.summaries import profile
 from companion.statistics.intervals import Interval, percentile, resample
 
 if TYPE_CHECKING:
     import xarray as xr
 
 DRAWS = 1000
+NORMAL = "normal draws of the layers' means"
 LENSES = {"last-block lens": "", "logit lens": LOGIT}
 """The two lenses, and what the names of their quantities end in."""
 
@@ -34,15 +38,18 @@ class Means:
     ----------
     estimate : ndarray, shape (row,)
     draws : ndarray, shape (R, row)
+    method : str
+        How they were drawn.
     """
 
     estimate: np.ndarray
     draws: np.ndarray
+    method: str = "document bootstrap"
 
     def __call__(self, statistic: Callable[[np.ndarray], np.ndarray]) -> Interval:
         """Percentile interval (95 %) of a statistic that takes (..., row) to (...)."""
         estimate, draws = float(statistic(self.estimate)), statistic(self.draws)
-        return percentile(draws, estimate, method="document bootstrap")
+        return percentile(draws, estimate, method=self.method)
 
     def curve(self, statistic: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Estimate, low and high end of (..., row) -> (..., n), shape (3, n)."""
@@ -56,12 +63,16 @@ def layer_means(dataset: xr.Dataset, quantity: str, generator: np.random.Generat
     Raises
     ------
     InputError
-        If the file does not hold the quantity or its sums by cluster.
+        If the file does not hold the quantity.
     """
     names = json.loads(dataset.attrs["quantities"]) if "quantities" in dataset.attrs else []
     if quantity not in names:
         raise InputError(f"this probe file has no sums of {quantity!r}; it has {', '.join(names)}")
     ell = int(dataset.attrs["ell"])
+    if f"{STATE}sums" not in dataset:
+        known = slice(0, BY_NAME[quantity].layers(ell))
+        mean, sem = (profile(dataset, quantity, name)[known] for name in ("mean", "sem"))
+        return Means(mean, mean + sem * generator.normal(size=(DRAWS, len(mean))), NORMAL)
     start = sum(BY_NAME[name].layers(ell) for name in names[: names.index(quantity)])
     rows = slice(start, start + BY_NAME[quantity].layers(ell))
     return _resampled(dataset, "", rows, generator)
@@ -82,7 +93,14 @@ def lag_cosines(dataset: xr.Dataset, generator: np.random.Generator) -> np.ndarr
     i, j = np.triu_indices(ell, 1)
     inside = np.isin(i, middle(ell)) & np.isin(j, middle(ell))
     lag = (j - i)[inside]
-    means = _resampled(dataset, "correlation_", inside, generator)
+    if f"{STATE}correlation_sums" in dataset:
+        means = _resampled(dataset, "correlation_", inside, generator)
+    else:
+        pairs = i[inside], j[inside]
+        mean, sem = (
+            dataset[f"update_correlation{end}"].values[pairs].astype(float) for end in ("", "_sem")
+        )
+        means = Means(mean, mean + sem * generator.normal(size=(DRAWS, 1)), NORMAL)
     lags = np.arange(1, len(middle(ell)))
     return means.curve(lambda x: np.stack([x[..., lag == k].mean(-1) for k in lags], -1))
 

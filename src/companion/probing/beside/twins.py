@@ -19,8 +19,8 @@ from companion.probing.compare_models import (
     reinitialised,
     short_name,
 )
+from companion.probing.dataset import compact, save
 from companion.probing.dataset import open as open_probe
-from companion.probing.dataset import save
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def store_untrained(model: str, runtime: Runtime, folder: str | Path, **options)
     from companion.models import load_model
 
     path = Path(folder) / UNTRAINED.format(short_name(model))
-    save(probe_loaded(reinitialised(load_model(model, runtime)), **options), path)
+    save(compact(probe_loaded(reinitialised(load_model(model, runtime)), **options)), path)
     return path
 
 
@@ -109,9 +109,11 @@ def _stored(names: Iterable[str], form: str) -> tuple[dict[str, xr.Dataset], dic
     there, missing = {}, {}
     for name in names:
         try:
-            there[name] = open_probe(stored(form.format(name)))
-        except InputError as refused:
-            missing[name] = str(refused)
+            path = stored(form.format(name))
+        except InputError:
+            missing[name] = "no stored run of it is there"
+        else:
+            there[name] = open_probe(path)
     return there, missing
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from companion.errors import InputError
-from companion.models import Model, Parts, Stream, capture, replay_last_block
+from companion.models import Model, Stream, capture, replay_last_block
 from companion.models.anatomy import reason
 from companion.probing.lens.last_block import separable
 
@@ -22,7 +22,7 @@ class CertificateError(InputError):
     """A model's parts do not add up to the model."""
 
 
-def certify(model: Model, seed: int = 0, parts: Parts | None = None) -> dict[str, Any]:
+def certify(model: Model, seed: int = 0) -> dict[str, Any]:
     """Check the parts of `model` against its own forward pass on random tokens.
 
     1. `replay`: the last block, replayed on h_{ell-1}, gives h_ell.
@@ -35,16 +35,14 @@ def certify(model: Model, seed: int = 0, parts: Parts | None = None) -> dict[str
     model : Model
     seed : int
         Of the random tokens.
-    parts : Parts, optional
-        With them it is also found out whether the feed-forward part treats each token by itself,
-        so that the lens needs it only at tokens that are read.
 
     Returns
     -------
     dict
         The largest differences in standard deviations, the tolerance, the names of the tail and
         of the final norm (None where there is none), how the head changes the plain product with
-        the unembedding, and the name of the feed-forward part where it treats tokens singly.
+        the unembedding, and the name of the part of the last block that treats each token by
+        itself, so that the lens needs it only at tokens that are read.
 
     Raises
     ------
@@ -70,7 +68,7 @@ def certify(model: Model, seed: int = 0, parts: Parts | None = None) -> dict[str
             ) from error
     _judge(model, differences, tolerance)
     with torch.no_grad():
-        by_token = separable(model, stream, parts.mlp if parts else None, tolerance)
+        by_token = separable(model, stream, tolerance)
     return {
         **differences,
         "tolerance": tolerance,

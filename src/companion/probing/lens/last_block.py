@@ -75,21 +75,28 @@ def replayed_at(
     return replay
 
 
-def separable(
-    model: Model, stream: Stream, feed_forward: str | None, tolerance: float
-) -> str | None:
-    """The name of the feed-forward part if it treats each token by itself, measured; else None.
+def separable(model: Model, stream: Stream, tolerance: float) -> str | None:
+    """The largest child of the last block that treats each token by itself, measured; else None.
 
-    Every third token is replayed alone and beside all others; both must agree to `tolerance`
-    standard deviations of what is compared.
+    Children are tried by size, attention left out. Every third token is replayed with the child
+    working on those tokens alone, and on all; both must agree to `tolerance` standard deviations.
     """
-    if feed_forward is None:
-        return None
     positions = torch.arange(0, stream.h[0].shape[:2].numel(), 3, device=stream.h.device)
-    whole = replayed_at(model, stream, positions, None)(stream.h[-2])
-    try:
-        alone = replayed_at(model, stream, positions, feed_forward)(stream.h[-2])
-    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError):
-        return None
-    away = float((alone.double() - whole.double()).abs().max() / whole.double().std())
-    return feed_forward if away <= tolerance else None
+    whole = replayed_at(model, stream, positions, None)(stream.h[-2]).double()
+    for name in _by_size(model.blocks[-1]):
+        try:
+            alone = replayed_at(model, stream, positions, name)(stream.h[-2]).double()
+        except Exception:  # whatever a family's own code raises at fewer tokens than it expects
+            continue
+        if float((alone - whole).abs().max() / whole.std()) <= tolerance:
+            return name
+    return None
+
+
+def _by_size(block: nn.Module) -> list[str]:
+    sizes = {
+        name: sum(weight.numel() for weight in child.parameters() if weight.ndim > 1)
+        for name, child in block.named_children()
+        if "att" not in name.lower()
+    }
+    return sorted(filter(sizes.get, sizes), key=lambda name: -sizes[name])

@@ -115,6 +115,7 @@ class Final(NamedTuple):
 
     @classmethod
     def of(cls, logits: Tensor) -> Final:
+        """That of logits (n, V)."""
         log_p = widen(logits).log_softmax(-1)
         p = log_p.exp()
         return cls(p, -(p * log_p).sum(-1), log_p.argmax(-1))

@@ -61,7 +61,7 @@ def estimate_probe(
     definite = Settings(**settings).resolved(model, length)
     began = time.perf_counter()
     sweep = begin(model, source, definite, part, batch_size, fuse=False)
-    sweep.feed_forward = certify(model, model.runtime.seed, sweep.parts)["by_token"]
+    sweep.feed_forward = certify(model, model.runtime.seed)["by_token"]
     before = time.perf_counter() - began
     blocks = source.total and len(range(part.index, source.total, part.of))
     seconds = before + blocks * _seconds_a_block(sweep) if blocks else float("nan")

@@ -113,7 +113,7 @@ def probe(
             warnings.warn(f"{str(out)!r} is complete: there is nothing to do", stacklevel=2)
             return output.finished
         sweep = begin(loaded, source, definite, part, batch_size, compile)
-        certificate = certify(loaded, loaded.runtime.seed, sweep.parts)
+        certificate = certify(loaded, loaded.runtime.seed)
         sweep.feed_forward = certificate["by_token"]
         file = output.part(checkpoint.FILE)
         with torch.no_grad():

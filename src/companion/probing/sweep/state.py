@@ -55,6 +55,7 @@ class State:
 
     @classmethod
     def empty(cls, quantities: Sequence[Quantity], ell: int, device: str = "cpu") -> State:
+        """What a probe of ell blocks has seen before its first token."""
         distribution = Distribution.empty(bins_of(quantities, ell), *SHAPE, device=device)
         correlation = ClusterSums.empty(len(pairs(ell)[0]), *SHAPE, device=device)
         noise = torch.zeros((len(distribution.bins), 2), dtype=torch.float64)

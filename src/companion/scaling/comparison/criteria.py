@@ -30,7 +30,7 @@ class Test(NamedTuple):
     converged: bool
 
 
-def compare_laws(table, laws: Sequence[str], *, drop: int = 0, largest: float = 0.2):
+def compare_laws(table, laws: Sequence[str], *, drop: int = 0):
     """Fit several laws to the same rows and score them.
 
     Parameters
@@ -41,8 +41,6 @@ def compare_laws(table, laws: Sequence[str], *, drop: int = 0, largest: float = 
         The candidates.
     drop : int
         How many of the highest losses are left out.
-    largest : float
-        Share of the rows, those of the largest models, held out for extrapolation.
 
     Returns
     -------
@@ -58,17 +56,17 @@ def compare_laws(table, laws: Sequence[str], *, drop: int = 0, largest: float = 
     """
     import pandas as pd
 
-    rows = [_scores(fit(table, law, drop=drop), largest) for law in laws]
+    rows = [_scores(fit(table, law, drop=drop)) for law in laws]
     frame = pd.DataFrame(rows).set_index("law")
     for name in ("aic", "bic"):
         frame[name] -= frame[name].min()
     return frame
 
 
-def _scores(result: FitResult, largest: float) -> dict:
+def _scores(result: FitResult) -> dict:
     by_shape, failed = shape_errors(result)
     try:
-        beyond, converged = largest_errors(result, largest)
+        beyond, converged = largest_errors(result)
     except InputError:
         beyond, converged = np.array([math.nan]), True
     return {

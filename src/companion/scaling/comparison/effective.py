@@ -23,10 +23,8 @@ SEARCHED = (-3.0, 8.0)
 GRID = 1101
 
 
-def effective_exponent(
-    table: pd.DataFrame, groups: tuple[str, ...] = ("m", "seed"), level: float = 0.95
-) -> Interval:
-    """Least squares over all groups, with the profile interval of the F distribution.
+def effective_exponent(table: pd.DataFrame, groups: tuple[str, ...] = ("m", "seed")) -> Interval:
+    """Least squares over all groups, with the 95 % profile interval of the F distribution.
 
     Parameters
     ----------
@@ -55,24 +53,20 @@ def effective_exponent(
     best = float(alphas[left.argmin()])
     if np.mean([_fit(best, *part)[1] for part in parts]) <= 0:
         return Interval(np.nan, np.nan, np.nan, method="profile")
-    bound = left.min() * (1 + stats.f.ppf(level, 1, dof) / dof)
+    bound = left.min() * (1 + stats.f.ppf(0.95, 1, dof) / dof)
     inside = alphas[left <= bound]
     low = float(inside[0]) if inside[0] > alphas[0] else -np.inf
     high = float(inside[-1]) if inside[-1] < alphas[-1] else np.inf
     return Interval(best, low, high, method="profile")
 
 
-def effective_exponents(
-    table: pd.DataFrame, groups: tuple[str, ...] = ("m", "seed")
-) -> pd.DataFrame:
+def effective_exponents(table: pd.DataFrame) -> pd.DataFrame:
     """`effective_exponent` at each D; index D (tokens), columns estimate, low, high."""
     import pandas as pd
 
-    rows = {}
-    for tokens, stage in table.groupby("D"):
-        found = effective_exponent(stage, groups)
-        rows[tokens] = {"estimate": found.estimate, "low": found.low, "high": found.high}
-    return pd.DataFrame.from_dict(rows, "index").rename_axis("D")
+    rows = {tokens: [*effective_exponent(stage)] for tokens, stage in table.groupby("D")}
+    columns = ["estimate", "low", "high"]
+    return pd.DataFrame.from_dict(rows, "index", columns=columns).rename_axis("D")
 
 
 def _groups(table: pd.DataFrame, groups: tuple[str, ...]) -> list[pd.DataFrame]:

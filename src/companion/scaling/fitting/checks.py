@@ -132,9 +132,9 @@ def _warnings(table, law: ScalingLaw) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def correlation(table, a: str = "m", b: str = "ell") -> float:
-    """Correlation of ln a and ln b over the rows."""
-    return float(np.corrcoef(np.log(np.asarray(table[a])), np.log(np.asarray(table[b])))[0, 1])
+def correlation(table) -> float:
+    """Correlation of ln m and ln ell over the rows."""
+    return float(np.corrcoef(*(np.log(np.asarray(table[v])) for v in ("m", "ell")))[0, 1])
 
 
 def describe_data(table) -> dict[str, float]:

@@ -33,7 +33,6 @@ def fit(
     *,
     drop: int = 0,
     delta: float = math.inf,
-    starts: int | None = None,
     fixed: Mapping[str, float] | None = None,
 ) -> FitResult:
     r"""Fit `law` to a loss table; Jacobian standard errors included.
@@ -48,8 +47,6 @@ def fit(
         How many of the highest losses are left out (ties with the last one too).
     delta : float
         Huber's threshold on the log residual; infinite for least squares.
-    starts : int, optional
-        Number of starting points; 4, or 24 for laws of more than 7 parameters.
     fixed : mapping, optional
         Exponents, constant or shift held at a value, e.g. ``{"alpha_ell": 1.0}``.
 
@@ -76,7 +73,7 @@ def fit(
     design = Design(law, table)
     y = np.log(np.asarray(table["loss"], float))
     low, high = _hold(design, fixed or {})
-    count = starts or (FEW_STARTS if len(design.names) <= SIMPLE else MANY_STARTS)
+    count = FEW_STARTS if len(design.names) <= SIMPLE else MANY_STARTS
     solution = solve(design, y, starting_points(design, y, count), low=low, high=high, delta=delta)
     best = int(np.argmin(solution.objective))
     params = design.params_at(solution.theta[best])

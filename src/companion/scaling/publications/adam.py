@@ -111,8 +111,8 @@ def _path(kept: np.ndarray) -> AdamPath:
     return AdamPath(kept[:, 0].astype(int), to_plain(params), kept[:, 1])
 
 
-def estimates_at(path: AdamPath, stops, name: str = "alpha_ell") -> dict[int, float]:
-    """One parameter at given numbers of steps.
+def estimates_at(path: AdamPath, stops) -> dict[int, float]:
+    """The depth exponent at given numbers of steps.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def estimates_at(path: AdamPath, stops, name: str = "alpha_ell") -> dict[int, fl
             raise InputError(
                 f"the path has no point after {stop} steps: it ends at {path.steps[-1]}"
             )
-    return {s: float(path.params[name][path.steps == s][0]) for s in stops}
+    return {s: float(path.params["alpha_ell"][path.steps == s][0]) for s in stops}
 
 
 def adam_bootstrap(
@@ -156,9 +156,8 @@ def adam_held_out(
     *,
     splits: int = 10,
     steps: int = 1_000,
-    share: float = 0.2,
 ):
-    """The published held-out runs: rows split at random, Adam stopped early on the larger part.
+    """The published held-out runs: a fifth held out at random, Adam stopped early on the others.
 
     Parameters
     ----------
@@ -170,8 +169,6 @@ def adam_held_out(
         "additive" or "additive-shifted".
     splits, steps : int
         10 splits of 1,000 steps as published.
-    share : float
-        Share of the rows held out.
 
     Returns
     -------
@@ -187,7 +184,7 @@ def adam_held_out(
     """
     import pandas as pd
 
-    held = int(share * len(table))
+    held = len(table) // 5
     parts = [np.split(generator.permutation(len(table)), [held]) for _ in range(splits)]
     return pd.DataFrame([_split(table.iloc[k], table.iloc[out], law, steps) for out, k in parts])
 

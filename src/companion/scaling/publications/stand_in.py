@@ -6,8 +6,8 @@ from companion.scaling.fitting.laws import get_law
 from companion.tables import TableUnavailable, load_table
 
 
-def rows_for(name: str, law: str = "additive", drop: int = 0, stand_in: str = "ladder"):
-    """A table and how many of its highest losses to drop; where it cannot be had, `stand_in`.
+def rows_for(name: str, law: str = "additive", drop: int = 0):
+    """A table and how many of its highest losses to drop; where it cannot be had, the ladder.
 
     Of a table that stands in no loss is dropped, since the cut was meant for the other one; rows
     that the law cannot take (no deeper than its shift) are left out.
@@ -27,7 +27,7 @@ def rows_for(name: str, law: str = "additive", drop: int = 0, stand_in: str = "l
     try:
         return load_table(name), drop
     except TableUnavailable as missing:
-        table = load_table(stand_in)
+        table = load_table("ladder")
         kept = _above_shift(table, law)
         kept.attrs |= {"stands_in_for": name, "absent": str(missing)}
         kept.attrs["left_out"] = len(table) - len(kept)

@@ -93,11 +93,11 @@ def span(result: FitResult, name: str, points: int = 41, widths: float = 4.0) ->
     return np.linspace(max(estimate - reach, low), min(estimate + reach, high), points)
 
 
-def threshold(result: FitResult, dimensions: int, level: float = 0.95) -> float:
-    """Deviance below which held values are in the confidence region."""
+def threshold(result: FitResult, dimensions: int) -> float:
+    """Deviance below which held values are in the 95 % confidence region."""
     from scipy.special import fdtri
 
-    return dimensions * float(fdtri(dimensions, result.dof, level))
+    return dimensions * float(fdtri(dimensions, result.dof, 0.95))
 
 
 def deviance_scale(result: FitResult) -> float:
@@ -122,7 +122,9 @@ def with_profile(result: FitResult, names: tuple[str, ...] = ()) -> FitResult:
         )
         for name in names
     }
-    failed = _unconverged(result, [s for s in sides if math.isfinite(ends[s])], ends)
+    closed = [side for side in sides if math.isfinite(ends[side])]
+    _, met = _held_alone(result, closed, np.array([ends[side] for side in closed]))
+    failed = int((~met).sum())
     note = (f"{failed} of {len(sides)} ends of profile did not converge",) if failed else ()
     result = replace(
         result,
@@ -130,17 +132,6 @@ def with_profile(result: FitResult, names: tuple[str, ...] = ()) -> FitResult:
         warnings=(*result.warnings, *note),
     )
     return add(result, "profile", dict.fromkeys(result.params, math.nan), intervals)
-
-
-def _unconverged(result: FitResult, sides, ends) -> int:
-    """How many refits at the given ends did not converge."""
-    failed = 0
-    for kind in (True, False):
-        picked = [side for side in sides if _is_coefficient(result, side[0]) == kind]
-        if picked:
-            values = np.array([[ends[side]] for side in picked])
-            failed += int((~_held(result, [(name,) for name, _ in picked], values)[2]).sum())
-    return failed
 
 
 def _settled(result: FitResult, name: str) -> bool:
@@ -191,14 +182,22 @@ def _place(result: FitResult, side: tuple[str, float], step: float) -> float:
 
 def _root(result: FitResult, sides, steps: np.ndarray) -> np.ndarray:
     values = np.array([_place(result, s, t) for s, t in zip(sides, steps, strict=True)])
-    deviance = np.zeros(len(sides))
-    plain = np.array([_is_coefficient(result, name) for name, _ in sides])
+    return np.sqrt(np.maximum(_held_alone(result, sides, values)[0], 0.0))
+
+
+def _held_alone(result: FitResult, sides, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Deviance with one parameter held at each of `values`, and which of these refits converged.
+
+    Coefficients are held in plain units and the others in those of the fit: two designs.
+    """
+    deviance, converged = np.zeros(len(sides)), np.zeros(len(sides), bool)
+    plain = np.array([_is_coefficient(result, name) for name, _ in sides], bool)
     for kind in (True, False):
         picked = np.flatnonzero(plain == kind)
         if len(picked):
             names = [(sides[i][0],) for i in picked]
-            deviance[picked] = _held(result, names, values[picked, None])[0]
-    return np.sqrt(np.maximum(deviance, 0.0))
+            deviance[picked], _, converged[picked], _ = _held(result, names, values[picked, None])
+    return deviance, converged
 
 
 def _is_coefficient(result: FitResult, name: str) -> bool:

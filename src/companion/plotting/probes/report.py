@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 
-from companion.plotting.geometry import correlation_matrix, spread
-from companion.plotting.probing import blank, lenses, loss_removed, update_parts
+from companion.plotting.probes.geometry import correlation_matrix, spread
+from companion.plotting.probes.probing import blank, lenses, loss_removed, update_parts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

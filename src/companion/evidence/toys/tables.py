@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from companion.errors import InputError
-from companion.evidence.toy import scope
+from companion.evidence.toys.toy import scope
 from companion.files import read_netcdf, stored
 from companion.toy import analysis, comparison
 from companion.toy.regimes import final_alpha

@@ -15,7 +15,7 @@ import numpy as np
 
 from companion.evidence.calibration.statistics import read_probe
 from companion.evidence.calibration.verdict import Verdict, passes, verdict_for
-from companion.evidence.scope import FEWEST_MIDDLE
+from companion.evidence.probes.scope import FEWEST_MIDDLE
 from companion.probing.summaries import (
     degrees,
     depth,

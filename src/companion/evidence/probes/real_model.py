@@ -7,8 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from companion.errors import InputError
-from companion.evidence.depth_report import read_all
-from companion.evidence.probing import lens_sentence, origin_of_probe
+from companion.evidence.probes.depth_report import read_all
+from companion.evidence.probes.probing import lens_sentence, origin_of_probe
 from companion.files import stored
 from companion.models import ModelUnavailable
 from companion.probing.compare_models import probe_one, short_name

@@ -60,10 +60,10 @@ def judged(key: str, statement: str, source: str, where: dict[str, str], *parts:
     return Claim(key, statement, source, where, tuple(measurements))
 
 
-def independent_claim(result: xr.Dataset, kind: str = "alpha") -> Claim:
+def independent_claim(result: xr.Dataset) -> Claim:
     """Independent teacher: depth exponent about 1, at every temperature."""
     alphas = {
-        tau: replicates(final_alpha(result, tau, kind), 0.0) for tau in result["temperature"].values
+        tau: replicates(final_alpha(result, tau), 0.0) for tau in result["temperature"].values
     }
     return judged(
         f"toy-{_loss(result)}-independent-exponent",

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from companion.plotting import theme
-from companion.plotting.probing import (
+from companion.plotting.probes.probing import (
     LABELS,
     colours,
     depth_colours,

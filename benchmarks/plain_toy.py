@@ -1,7 +1,6 @@
-"""The plain reference: torch modules, one student after another, the teacher recomputed for each.
+"""Toy experiments in plain torch: one student after another, the teacher recomputed for each.
 
-It shares only the draws with the engine. Tests hold the engine to it; the benchmark is measured
-against it.
+It shares only the draws with the engine. Tests hold the engine to it, `toy.py` measures against it.
 """
 
 from __future__ import annotations

@@ -12,8 +12,13 @@ import numpy as np
 
 from companion.evidence.calibration import why_no_test
 from companion.evidence.claims import Claim, Measurement
-from companion.evidence.depth_report import EVEN, WEAK
-from companion.evidence.scope import FEWEST_MIDDLE, claim_on_probes, measurement, with_a_middle
+from companion.evidence.probes.depth_report import EVEN, WEAK
+from companion.evidence.probes.scope import (
+    FEWEST_MIDDLE,
+    claim_on_probes,
+    measurement,
+    with_a_middle,
+)
 from companion.probing.numerics import COARSE, EXACT, PUBLISHED
 from companion.probing.summaries import (
     depth,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
-from companion.evidence.geometry import INVERSE
+from companion.evidence.probes.geometry import INVERSE
 from companion.files import read_netcdf, stored
 from companion.probing.compare_models import short_name
 from companion.probing.training.exponents import by_width, rotation_exponents, steady_from

@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from companion.evidence.claims import Claim, Measurement
-from companion.evidence.depth_report import EVEN
-from companion.evidence.geometry import PLACE
-from companion.evidence.scope import FEWEST_MIDDLE, claim_on_probes, measurement, with_a_middle
+from companion.evidence.probes.depth_report import EVEN
+from companion.evidence.probes.geometry import PLACE
+from companion.evidence.probes.scope import (
+    FEWEST_MIDDLE,
+    claim_on_probes,
+    measurement,
+    with_a_middle,
+)
 from companion.probing.quantities import LOGIT
 from companion.probing.summaries import (
     depth,

@@ -1,0 +1,1 @@
+"""What students of known teachers say: `toy` claims and sentences, `tables` what a page shows."""
