@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from companion.errors import InputError
+from companion.evidence.calibration import why_no_test
 from companion.evidence.claims import Claim, Measurement
 from companion.interventions import Pretrained
 from companion.interventions.costs import (
@@ -85,6 +86,7 @@ def skipping_costs_little(datasets: Datasets, generator: np.random.Generator) ->
         "share of what all blocks together gain.",
         datasets,
         measured,
+        statistic="skip share",
     )
 
 
@@ -100,6 +102,7 @@ def swapping_costs_less(datasets: Datasets, generator: np.random.Generator) -> C
         "less than the presence of either.",
         datasets,
         measured,
+        statistic="swap / skip",
     )
 
 
@@ -115,6 +118,7 @@ def neighbours_cannot_replace(datasets: Datasets, generator: np.random.Generator
         "own update saves little against skipping it.",
         datasets,
         measured,
+        statistic="average / skip",
     )
 
 
@@ -139,7 +143,9 @@ def _measured(name: str, found: Interval, low: float = -np.inf, high: float = np
     return Measurement(name, found.estimate, found.low, found.high, low, high)
 
 
-def _claim(key, statement, datasets, measured, reason="") -> Claim:
+def _claim(key, statement, datasets, measured, reason="", statistic="") -> Claim:
+    if idle := why_no_test(statistic, "ensemble") if statistic else "":
+        measured, reason = [], idle
     reason = "" if measured else reason or f"no model has {SHALLOWEST} blocks or more"
     counts = sorted({int(d.tokens.sum()) for d in datasets.values()})
     scope = {

@@ -90,7 +90,11 @@ def why_no_test(name: str, regime: str, study: xr.Dataset | None = None) -> str:
 
     It can where the statistic tells that regime from at least one of the others.
     """
-    if against(name, regime, study):
+    try:
+        spoken = against(name, regime, study)
+    except InputError as absent:
+        return f"not a test: the {name} has not been calibrated here, {absent}"
+    if spoken:
         return ""
     return (
         f"not a test: in trained networks of known regime the {name} does not tell "
