@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SHAPES = ((2, 16), (4, 8), (8, 4), (16, 2), (4, 4), (8, 2))
 """Blocks and hidden units a channel: four of 32 m hidden units, two of half as many."""
 
-RATES = (0.5, 1.0, 2.0)
+RATES = (1.0, 2.0, 4.0, 8.0)
 """Multiples of the learning rate, of which each shape takes its best."""
 
 
