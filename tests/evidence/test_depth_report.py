@@ -186,7 +186,7 @@ def test_other_exponents_are_not_taken_for_inverse(exponent):
     assert geometry.rotation_falls_inversely(ladder).verdict == claims.NOT_REPRODUCED
 
 
-def test_aligning_updates_are_noticed():
+def test_aligning_updates_are_noticed(as_if_calibrated):
     flows = measure_depths("procedural", [4, 8, 16], RUNTIME, **SMALL)
     walks = measure_depths("ensemble", [4, 8, 16], RUNTIME, **SMALL)
     assert geometry.updates_stay_apart(flows).verdict == claims.NOT_REPRODUCED
@@ -195,7 +195,7 @@ def test_aligning_updates_are_noticed():
     assert geometry.updates_are_weakly_correlated(walks).verdict == claims.REPRODUCED
 
 
-def test_even_and_staged():
+def test_even_and_staged(as_if_calibrated):
     even, staged = planted([0.1] * 12), planted([0.01] * 5 + [0.9] + [0.01] * 6)
     assert geometry.rotations_are_even({"a": even}, generator()).verdict == claims.REPRODUCED
     assert geometry.rotations_are_even({"a": staged}, generator()).verdict == claims.NOT_REPRODUCED

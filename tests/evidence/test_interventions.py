@@ -1,4 +1,4 @@
-"""Verdicts, sentences and the table, on planted_ablation costs."""
+"""Verdicts, sentences and the table, on planted costs."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def generator():
     return np.random.default_rng(0)
 
 
-def test_planted_claims_are_reproduced(planted_ladder, generator):
+def test_planted_claims_are_reproduced(planted_ladder, generator, as_if_calibrated):
     claims = [
         findings.skipping_costs_little(planted_ladder, generator),
         findings.swapping_costs_less(planted_ladder, generator),
@@ -23,7 +23,7 @@ def test_planted_claims_are_reproduced(planted_ladder, generator):
     assert len(claims[0].measurements) == 3
 
 
-def test_a_planted_hierarchy_is_not_reproduced(planted_ablation, generator):
+def test_a_planted_hierarchy_is_not_reproduced(planted_ablation, generator, as_if_calibrated):
     costs = {"skip": 1.0, "swap": 2.0, "average": 0.5}
     stages = {f"ell{ell}": planted_ablation(ell, costs) for ell in (4, 8, 16)}
     for finding in (
@@ -33,6 +33,12 @@ def test_a_planted_hierarchy_is_not_reproduced(planted_ablation, generator):
         findings.skip_cost_falls,
     ):
         assert finding(stages, generator).verdict == "not reproduced"
+
+
+def test_what_fails_in_calibration_is_no_test(planted_ladder, generator):
+    claim = findings.neighbours_cannot_replace(planted_ladder, generator)
+    assert claim.verdict == "not testable here"
+    assert claim.untestable.startswith("not a test: ")
 
 
 def test_too_few_depths_or_no_rise_say_why(planted_ablation, planted_ladder, generator):
@@ -67,8 +73,8 @@ def test_a_pretrained_model_is_spoken_of_whether_or_not_it_is_there(planted_ladd
     )
 
 
-def test_a_loss_without_blocks_that_no_guess_has_is_no_unit(planted, planted_ladder):
-    tied = planted(4, {"skip": 1.0}, empty=100.0)
+def test_a_loss_without_blocks_that_no_guess_has_is_no_unit(planted_ablation, planted_ladder):
+    tied = planted_ablation(4, {"skip": 1.0}, empty=100.0)
     said = findings.unit_sentence({"tied": tied, **planted_ladder})
     assert "(103 for tied nats per token)" in said
     assert "says little" not in findings.unit_sentence(planted_ladder)

@@ -250,7 +250,12 @@ def convert(source: str, folder: str) -> int:
     path = Path(source)
     where = {"gguf_file": path.name, "trust_remote_code": False}
     try:
-        net = AutoModelForCausalLM.from_pretrained(str(path.parent), dtype=torch.float32, **where)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(path.parent), dtype=torch.float32, output_loading_info=True, **where
+        )
+        net, info = loaded
+        if missing := sorted(info["missing_keys"]):
+            raise InputError(f"it lacks {len(missing)} tensors, first {missing[0]!r}")
         tokenizer = AutoTokenizer.from_pretrained(str(path.parent), **where)
         _forget_quantisation(net)
         net.save_pretrained(folder)
