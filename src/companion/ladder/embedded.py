@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -36,9 +35,5 @@ def curves(width: int) -> dict[int, pd.DataFrame]:
     for log in LADDER.glob(f"m{width}-ell*/loss.csv"):
         frame = pd.read_csv(log)
         frame["tokens"] = frame["step"] * record["batch"] * record["context"]
-        logs[_depth(log.parent)] = frame
+        logs[int(log.parent.name.split("ell")[1])] = frame
     return dict(sorted(logs.items()))
-
-
-def _depth(folder: Path) -> int:
-    return int(folder.name.split("ell")[1])

@@ -22,15 +22,9 @@ FLOOR_DEPTHS = 4
 """Depths that a fit with a floor needs: one more than it has parameters."""
 
 
-def log(values: xr.DataArray) -> xr.DataArray:
-    """Natural logarithm of a labelled array, labels kept."""
-    return values.copy(data=np.log(values.values))
-
-
 def geometric_mean(values: xr.DataArray, dims: str | Sequence[str]) -> xr.DataArray:
     """Geometric mean over some dimensions of positive values; NaN where one is NaN."""
-    mean = log(values).mean(dims, skipna=False)
-    return mean.copy(data=np.exp(mean.values))
+    return np.exp(np.log(values).mean(dims, skipna=False))
 
 
 def power_law(ell: np.ndarray, loss: np.ndarray) -> float:
@@ -214,7 +208,7 @@ def still_falling(result: xr.Dataset) -> xr.DataArray:
     start = int(np.argmin(np.abs(np.log(np.maximum(steps, 1) * 2.0 / steps[-1]))))
     first, last = result["test_loss"].isel(step=start), result["test_loss"].isel(step=-1)
     passed = math.log(steps[-1] / steps[start])
-    return (log(first.drop_vars("step")) - log(last.drop_vars("step"))) / passed
+    return (np.log(first.drop_vars("step")) - np.log(last.drop_vars("step"))) / passed
 
 
 def time_exponent(result: xr.Dataset, start: float = 0.03, stop: float = 1.0) -> xr.DataArray:

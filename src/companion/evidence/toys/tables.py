@@ -24,27 +24,22 @@ VARIANTS = ("gated", "depth_attention", "post_norm", "scaled_norm", "streams")
 
 def table(result: xr.Dataset) -> pd.DataFrame:
     """One row for each rho and temperature: exponents with intervals, entropy, convergence."""
-    summary = analysis.summary(result)
-    rows = []
-    for rho in summary["rho"].values:
-        for tau in summary["temperature"].values:
-            cell = summary.sel(rho=rho, temperature=tau)
-            rows.append(_row(cell, float(rho), float(tau)))
     import pandas as pd
 
-    return pd.DataFrame(rows).set_index(["rho", "tau"]).dropna(axis=1, how="all")
+    cells = analysis.summary(result).to_dataframe().reset_index().to_dict("records")
+    return pd.DataFrame(map(_row, cells)).set_index(["rho", "tau"]).dropna(axis=1, how="all")
 
 
-def _row(cell: xr.Dataset, rho: float, tau: float) -> dict[str, object]:
+def _row(cell: dict[str, float]) -> dict[str, object]:
     def interval(name: str) -> str:
-        value, low, high = (float(cell[name + end]) for end in ("", "_low", "_high"))
+        value, low, high = (cell[name + end] for end in ("", "_low", "_high"))
         return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
-    falling = float(cell["still_falling"])
+    falling = cell["still_falling"]
     return {
-        "rho": rho,
-        "tau": round(tau, 4),
-        "entropy (nats)": round(float(cell["entropy"]), 2),
+        "rho": cell["rho"],
+        "tau": round(cell["temperature"], 4),
+        "entropy (nats)": round(cell["entropy"], 2),
         "exponent": interval("alpha"),
         "exponent, with floor": interval("alpha_floor"),
         "-d ln L/d ln t": round(falling, 2),

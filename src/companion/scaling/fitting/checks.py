@@ -89,8 +89,7 @@ def _size_parameters(law: ScalingLaw) -> int:
 
 def _check_shapes(table, law: ScalingLaw) -> None:
     sized = [v for v in law.variables if v != "D"]
-    columns = [np.asarray(table[v], float).tolist() for v in sized]
-    shapes, needed = len(set(zip(*columns, strict=True))), _size_parameters(law)
+    shapes, needed = _shapes(table, law).max() + 1, _size_parameters(law)
     if sized and shapes < needed:
         raise InputError(
             f"law {law.name} cannot be identified: {shapes} distinct shapes ({', '.join(sized)}) "
@@ -134,7 +133,9 @@ def _warnings(table, law: ScalingLaw) -> tuple[str, ...]:
 
 def correlation(table) -> float:
     """Correlation of ln m and ln ell over the rows."""
-    return float(np.corrcoef(*(np.log(np.asarray(table[v])) for v in ("m", "ell")))[0, 1])
+    return float(
+        np.corrcoef(np.log(np.asarray(table["m"])), np.log(np.asarray(table["ell"])))[0, 1]
+    )
 
 
 def describe_data(table) -> dict[str, float]:

@@ -73,7 +73,7 @@ def refit_published(
     result = publication.fit()
     objective = published_objective(publication, result)
     if generator is not None:
-        result = quantify(result, generator, methods=METHODS, draws=draws)
+        result = quantify(result, generator, methods=tuple(METHODS), draws=draws)
     return Refit(publication, result, objective)
 
 
