@@ -85,8 +85,8 @@ def probe(
         Called with (tokens done, tokens in all or None).
     **settings
         lens : "last_block" (default), "logit", "both" or "none".
-        lens_fraction : share of the tokens whose lens is read, drawn at random in each block;
-            "auto" reads as many as cost about as much as the forward pass, see `lens_share`.
+        lens_fraction : share of the tokens whose lens is read, drawn at random in each block, or
+        "auto": as many as cost about as much as the forward pass, see `lens_share`.
         sink_ratio : tokens whose norm exceeds that many medians count as attention sinks.
         paper_compat : the published choices (last state normed, bfloat16 cosines, sinks pooled).
         noise_batches : batches repeated in float32 where the model runs in less.
