@@ -67,8 +67,8 @@ def test_a_pretrained_model_is_spoken_of_whether_or_not_it_is_there(planted_ladd
     )
 
 
-def test_a_loss_without_blocks_that_no_guess_has_is_no_unit(planted, planted_ladder):
-    tied = planted(4, {"skip": 1.0}, empty=100.0)
+def test_a_loss_without_blocks_that_no_guess_has_is_no_unit(planted_ablation, planted_ladder):
+    tied = planted_ablation(4, {"skip": 1.0}, empty=100.0)
     said = findings.unit_sentence({"tied": tied, **planted_ladder})
     assert "(103 for tied nats per token)" in said
     assert "says little" not in findings.unit_sentence(planted_ladder)
