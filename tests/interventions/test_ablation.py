@@ -21,7 +21,7 @@ from companion.interventions import (
     save,
 )
 from companion.interventions import losses as batches
-from companion.interventions.ablation import _positions
+from companion.interventions.ablation import positions_read
 from companion.interventions.losses import units
 from companion.models import capture, cost
 
@@ -160,7 +160,7 @@ def test_every_kind_equals_whole_runs_in_its_context(model, tokens):
 
 def test_losses_read_at_some_positions_are_those_of_the_whole(llama, tokens):
     part = ablate(llama, tokens, "skip", read_fraction=0.5)
-    read = _positions((3, 12), 0.5, llama.runtime.seed)
+    read = positions_read((3, 12), 0.5, llama.runtime.seed)
     assert part.tokens.values.tolist() == [6, 6, 6]
     with torch.inference_mode(), intervene(llama, "skip", 2):
         logits = llama.net(input_ids=tokens, use_cache=False).logits[:, :-1].transpose(1, 2)
@@ -170,8 +170,9 @@ def test_losses_read_at_some_positions_are_those_of_the_whole(llama, tokens):
 
 
 def test_positions_do_not_depend_on_the_rows_beside_them():
-    np.testing.assert_array_equal(_positions((5, 9), 0.4, 1)[:2], _positions((2, 9), 0.4, 1))
-    assert (_positions((2, 9), 1.0, 1) == np.arange(8)).all()
+    many, few = (positions_read((rows, 9), 0.4, 1) for rows in (5, 2))
+    np.testing.assert_array_equal(many[:2], few)
+    assert (positions_read((2, 9), 1.0, 1) == np.arange(8)).all()
 
 
 def test_memory_that_runs_out_halves_the_batch_and_changes_nothing(llama, tokens, monkeypatch):

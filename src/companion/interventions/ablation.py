@@ -78,10 +78,10 @@ def ablate(
     plan = [(k, layer) for k in kinds for layer in places(k, model.ell)]
     rows, documents = _rows(tokens)
     _check(model, rows, batch_size)
-    read = _positions(rows.shape, read_fraction, model.runtime.seed)
+    read = positions_read(rows.shape, read_fraction, model.runtime.seed)
     sums = _Sums.empty(len(plan) + 2, np.take_along_axis(documents, read + 1, 1))
     blocks, readouts = units(model, plan, len(rows), rows.shape[1], read.shape[1])
-    sizes = Sizes.fit(model, rows.shape[1], len(plan), batch_size)
+    sizes = Sizes.fit(model, rows.shape[:2], len(plan), batch_size)
     work = _Work(blocks + readouts * readout_weight(model), progress, sizes, loss)
     start = 0
     while start < len(rows):
@@ -202,7 +202,7 @@ def _read_in_a_row(length: int, fraction: float) -> int:
     return math.ceil(fraction * (length - 1))
 
 
-def _positions(shape: tuple[int, int], fraction: float, seed: int) -> np.ndarray:
+def positions_read(shape: tuple[int, int], fraction: float, seed: int) -> np.ndarray:
     """Positions (row, read) whose prediction of the next token is read, in order, seeded by row."""
     number, length = _read_in_a_row(shape[1], fraction), shape[1] - 1
     drawn = [

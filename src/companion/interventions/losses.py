@@ -58,22 +58,26 @@ class Sizes:
     merged: int
 
     @classmethod
-    def fit(cls, model: Model, length: int, disturbances: int, rows: int | None = None) -> Sizes:
-        """Sizes for rows of `length` tokens that the free memory holds, whatever the text's size.
+    def fit(
+        cls, model: Model, text: tuple[int, int], disturbances: int, rows: int | None = None
+    ) -> Sizes:
+        """Sizes that the free memory holds, whatever the text's size.
 
         Parameters
         ----------
         model : Model
-        length : int
+        text : tuple of int
+            Rows of text that there are, and tokens in each.
         disturbances : int
         rows : int, optional
             Take that many rows instead.
         """
+        there, length = text
         kind, free = model.device.type, free_memory(model) // 4
         tokens = TOKENS.get(kind, TOKENS_GPU)
         state = length * model.m * model.dtype.itemsize
         each = (model.ell + 2) * state + block_bytes(model, length)
-        rows = rows or max(1, min(tokens // length, free // each))
+        rows = min(there, rows or max(1, min(tokens // length, free // each)))
         kept = min(KEPT_BYTES.get(kind, KEPT_BYTES_GPU), free) // (rows * state)
         merged = min(tokens // (rows * length), free // (rows * block_bytes(model, length)))
         return cls(rows, max(1, min(disturbances, kept)), max(1, merged))
