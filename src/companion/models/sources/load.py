@@ -57,7 +57,7 @@ def load_model(
         If the model is not there, cannot be reached, is corrupt, does not fit into memory, or is
         no decoder-only model.
     """
-    _import_tqdm()
+    import_tqdm()
     place = _locate(name)
     config = _config(name, place.path, place.options)
     refuse_encoders(config, name)
@@ -182,7 +182,7 @@ def _config(name: str, place: str, options: dict[str, Any]) -> Any:
         raise InputError(f"model {name!r} could not be opened: {reason(error)}") from error
 
 
-def _import_tqdm() -> None:
+def import_tqdm() -> None:
     """tqdm, which transformers imports, warns about notebooks without widgets: once, here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from companion.errors import InputError
 from companion.models import Model
+from companion.models.sources.load import import_tqdm
 from companion.runtime import Runtime
 from companion.toy.calibration.design import Task
 from companion.toy.calibration.training import CalibrationEngine, scale_teachers
@@ -27,6 +28,8 @@ from companion.toy.networks.blocks import Weights, mlp, rmsnorm
 from companion.toy.networks.students import members
 from companion.toy.networks.teachers import Teachers
 from companion.toy.specification import specification
+
+import_tqdm()
 
 ROWS, LENGTH = 32, 17
 """Rows of held-out samples, and samples in each; the loss of the last of a row is not read."""
