@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from companion.runs import content_hash, difference
@@ -19,9 +19,10 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, VALUES))
-def test_settings_equal_themselves(settings):
-    assert difference(settings, settings) is None
+def test_settings_equal_themselves(chosen):
+    assert difference(chosen, chosen) is None
 
 
 @pytest.mark.parametrize(
