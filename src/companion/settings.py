@@ -160,7 +160,8 @@ def describe(kind: Any, metadata: Iterable[Any] = ()) -> str:
     types = [part for part in parts if isinstance(part, type)]
     constraints = [*metadata, *parts]
     bounds = {key: getattr(one, key) for one in constraints for key in BOUNDS if hasattr(one, key)}
-    return _range(bounds, types[0] if types else object)
+    finite = any(getattr(one, "allow_inf_nan", True) is False for one in constraints)
+    return _range(bounds, types[0] if types else object, finite)
 
 
 def _parts(kind: Any) -> Iterator[Any]:
@@ -174,13 +175,13 @@ def _parts(kind: Any) -> Iterator[Any]:
         yield kind
 
 
-def _range(bounds: Mapping[str, float], kind: type) -> str:
+def _range(bounds: Mapping[str, float], kind: type, finite: bool) -> str:
     if not bounds:
         return WORDS.get(kind, f"of type {kind.__name__}")
     whole = ", whole" if kind is int else ""
-    if len(bounds) == 2:
+    if set(bounds) in ({"ge", "le"}, {"gt", "lt"}):
         low, high = sorted(bounds.values())
-        strictly = "strictly " if {"gt", "lt"} & set(bounds) else ""
+        strictly = "strictly " if "gt" in bounds else ""
         return f"{strictly}between {low:g} and {high:g}{whole}"
-    (key, value) = next(iter(bounds.items()))
-    return BOUNDS[key].format(value) + (whole or " and finite")
+    said = " and ".join(BOUNDS[key].format(value) for key, value in bounds.items())
+    return said + (whole or (" and finite" if finite and len(bounds) == 1 else ""))

@@ -105,10 +105,10 @@ def test_the_share_of_the_lens_by_cost_can_be_resumed_and_written_compactly(fold
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--lens", "tuned"], "lens 'tuned' is unknown"),
+        (["--lens", "tuned"], "lens 'tuned' must be one of last_block"),
         (["--lens-fraction", "most"], "lens_fraction 'most' is neither auto nor a number"),
         (["--shard", "2/2"], "shard '2/2' is out of range"),
-        (["--until-sem", "theta"], "must read like cross_entropy=0.01"),
+        (["--until-sem", "theta"], "--until-sem 'theta' must read like name=value"),
         (["--until-sem", "loss=1"], "until_sem names 'loss'"),
         (["--block-length", 64], "exceed the context"),
         (["--corpus", "nowhere"], "corpus 'nowhere'"),

@@ -97,9 +97,9 @@ def test_what_is_there_is_refused_or_taken_up(companion, model, facts, tmp_path)
     [
         ({"--facts": "nowhere.yaml"}, "no facts file 'nowhere.yaml'; packaged facts: python"),
         ({"--out": "trace.csv"}, "must end in .nc"),
-        ({"--window": "2"}, "window 2.0 must be a share of the depth"),
+        ({"--window": "2"}, "window 2.0 must be between 0 and 1"),
         ({"--device": "tpu"}, "device 'tpu' is unknown"),
-        ({"--draws": "0"}, "at least 1"),
+        ({"--draws": "0"}, "draws 0 must be 1 or more, whole"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_two(companion, model, facts, tmp_path, change, message):

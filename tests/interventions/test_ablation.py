@@ -226,7 +226,7 @@ def test_the_estimate_counts_the_work_that_is_told(llama, tokens, monkeypatch):
     ("options", "message"),
     [
         ({"read_fraction": 0.0}, "read_fraction 0.0 must be above 0"),
-        ({"batch_size": 0}, "batch size 0 is out of range"),
+        ({"batch_size": -1}, "batch size -1 is out of range"),
     ],
 )
 def test_bad_settings_are_refused(llama, tokens, options, message):

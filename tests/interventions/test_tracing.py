@@ -243,9 +243,9 @@ def test_the_cost_counts_every_block_and_every_readout(llama, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"noise": 0.0}, "noise 0.0 must be positive"),
-        ({"window": 1.5}, "window 1.5 must be a share"),
-        ({"draws": 0}, "at least 1"),
+        ({"noise": 0.0}, "noise 0.0 must be above 0"),
+        ({"window": 1.5}, "window 1.5 must be between 0 and 1"),
+        ({"draws": 0}, "draws 0 must be 1 or more, whole"),
     ],
 )
 def test_bad_settings_are_refused(changes, message):

@@ -69,7 +69,7 @@ def test_at_a_best_shape_depth_buys_as_much_as_data(fitted):
     [
         ({}, "flops or tokens"),
         ({"tokens": 1e9}, "flops, parameters or latency"),
-        ({"flops": -1}, "must be positive"),
+        ({"flops": -1}, "flops -1 must be above 0"),
     ],
 )
 def test_bad_budgets_are_refused(budget, word):

@@ -8,20 +8,87 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import AfterValidator, Field
 
 from companion.errors import InputError
+from companion.runtime import Runtime
+from companion.settings import Whole, settings
 
 
-def _netcdf(out: Path | None) -> Path | None:
+def _netcdf(out: Path) -> Path:
     """Refuse before hours are spent on it what cannot become a NetCDF file."""
-    if out is None:
-        return None
     if out.suffix != ".nc":
-        raise InputError(f"--out {str(out)!r} must end in .nc")
+        raise InputError("must end in .nc")
     nearest = next(place for place in out.absolute().parents if place.exists())
     if out.is_dir() or not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise InputError(f"--out {str(out)!r} cannot be written: name a file in a folder of yours")
+        raise InputError("cannot be written: name a file in a folder of yours")
     return out
+
+
+NetCDF = Annotated[Path, AfterValidator(_netcdf)]
+
+
+@settings("output")
+class Out:
+    """Where a result goes.
+
+    Parameters
+    ----------
+    out : Path
+        NetCDF file to write.
+    """
+
+    out: NetCDF
+
+
+@settings("output")
+class MaybeKept:
+    """Where a result goes, and what happens to what is there already.
+
+    Parameters
+    ----------
+    out : Path
+        NetCDF file to write.
+    resume : bool
+        Go on with an interrupted run.
+    overwrite : bool
+        Replace what is there.
+    """
+
+    out: NetCDF | None = None
+    resume: bool = False
+    overwrite: bool = False
+
+
+@settings("output")
+class Kept(MaybeKept):
+    """The same for a command that always writes."""
+
+    out: NetCDF
+
+
+@settings("machine")
+class Machine:
+    """Where a command computes, in which numbers, and from which seed.
+
+    Parameters
+    ----------
+    device : str
+        auto, cpu, mps, cuda or cuda:N.
+    dtype : str
+        auto, float32, bfloat16, float16, float64.
+    seed : int
+        Seed of everything random.
+    """
+
+    device: str = "auto"
+    dtype: str = "auto"
+    seed: Annotated[Whole, Field(ge=0)] = 0
+
+    @property
+    def runtime(self) -> Runtime:
+        """What was asked for, checked against what is there."""
+        return Runtime.choose(self.device, self.dtype, self.seed)
 
 
 def pairs(given: Iterable[str] | None, option: str, example: str) -> dict[str, str]:
@@ -46,10 +113,10 @@ def pairs(given: Iterable[str] | None, option: str, example: str) -> dict[str, s
     return {name: value for name, _, value in split.values()}
 
 
-MaybeOut = Annotated[Path | None, typer.Option(help="NetCDF file to write.", callback=_netcdf)]
-Out = Annotated[Path, typer.Option(help="NetCDF file to write.", callback=_netcdf)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, mps, cuda or cuda:N.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32, bfloat16, float16, float64.")]
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Say what it will cost on this machine; no more.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]

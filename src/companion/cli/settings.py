@@ -12,8 +12,8 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -102,8 +102,11 @@ def _base(kind: Any) -> Any:
         return kind
     if origin is Literal:
         return str
-    if origin is Annotated or NoneType in inner:
-        return _base(next(one for one in inner if one is not NoneType))
+    if origin is Annotated:
+        return _base(inner[0])
+    if origin in (Union, UnionType):
+        kinds = [one for one in inner if one is not NoneType]
+        return _base(kinds[0]) if len(kinds) == 1 else str
     return dict if issubclass(origin, Mapping) else tuple
 
 
@@ -126,7 +129,7 @@ def _values(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 def _typed(name: str, field: FieldInfo, value: Any) -> Any:
     base = _base(field.annotation)
     if base is tuple:
-        return tuple(value.split(","))
+        return tuple(part.strip() for part in value.split(","))
     if base is dict:
         return pairs(value, f"--{name.replace('_', '-')}", "name=value")
     return value

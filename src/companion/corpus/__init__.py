@@ -1,7 +1,7 @@
 """Where text comes from, and how it becomes fixed-length blocks of tokens with document ids."""
 
 from companion.corpus.names import open_source
-from companion.corpus.packing import DOCUMENT_TOKENS, Block, Blocks, blocks
+from companion.corpus.packing import DOCUMENT_TOKENS, Block, Blocks, Text, blocks
 from companion.corpus.sources import (
     HELD_OUT_PACKAGES,
     TRAIN_PACKAGES,
@@ -17,6 +17,7 @@ __all__ = [
     "Blocks",
     "Document",
     "Source",
+    "Text",
     "blocks",
     "open_source",
 ]

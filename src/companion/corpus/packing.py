@@ -11,19 +11,40 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from companion.corpus.names import open_source
 from companion.corpus.sources import Document, Source
 from companion.errors import InputError
+from companion.settings import Whole, settings
 
 DOCUMENT_TOKENS = 1024
 """Tokens taken of one document by default, as in the paper: many documents, not a few long ones."""
 
 ENCODE_AT_ONCE = 64
 COUNTS = ("documents", "blocks", "tokens", "cut", "remainder")
+
+
+@settings("text")
+class Text:
+    """Which text is read, and how much of it.
+
+    Parameters
+    ----------
+    corpus : str
+        english, python-source, a file or folder, or hub:NAME[:CONFIG[:SPLIT]].
+    tokens : int
+        Tokens to read, in whole blocks.
+    block_length : int
+        Tokens in a block.
+    """
+
+    corpus: str = "python-source"
+    tokens: Annotated[Whole, Field(ge=1)] = 32_768
+    block_length: Annotated[Whole, Field(ge=2)] = 256
 
 
 class Block(NamedTuple):

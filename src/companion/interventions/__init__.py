@@ -9,6 +9,7 @@ and `tracing` trace facts, one at a time in `restoring`; `indirect_effect` avera
 from companion.interventions.ablation import ablate, estimate_ablation
 from companion.interventions.blocks import KINDS, intervene, places
 from companion.interventions.comparison import (
+    Ablation,
     Pretrained,
     Text,
     ablate_models,
@@ -31,6 +32,7 @@ from companion.interventions.tracing import estimate_trace, save, trace
 __all__ = [
     "KINDS",
     "ROLES",
+    "Ablation",
     "Encoded",
     "Fact",
     "Pretrained",

@@ -31,7 +31,7 @@ def ablate(
     kind: str | Sequence[str] = KINDS,
     *,
     read_fraction: float = 1.0,
-    batch_size: int | None = None,
+    batch_size: int = 0,
     progress: Progress | None = None,
     loss: Loss = next_token,
 ) -> xr.Dataset:
@@ -51,8 +51,8 @@ def ablate(
     read_fraction : float
         Share of the predictions in each row, drawn at random, whose loss is read: logits of a
         large vocabulary can cost more than all blocks.
-    batch_size : int, optional
-        Rows run at once; by default what memory holds. Halved when memory runs out.
+    batch_size : int
+        Rows run at once, 0 for what memory holds; halved when memory runs out.
     progress : callable, optional
         Called with (work done, work in all), in tokens through one block.
     loss : callable
@@ -186,9 +186,9 @@ def _rows(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.repeat(np.arange(len(rows))[:, None], rows.shape[1], axis=1)
 
 
-def _check(model: Model, rows: np.ndarray, batch_size: int | None) -> None:
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"batch size {batch_size} is out of range: use at least 1 block")
+def _check(model: Model, rows: np.ndarray, batch_size: int) -> None:
+    if batch_size < 0:
+        raise InputError(f"batch size {batch_size} is out of range: use 0 to fit memory, or more")
     if rows.min() < 0 or rows.max() >= model.V:
         raise InputError(
             f"tokens {rows.min()}..{rows.max()} are not all of model {model.name!r}: "

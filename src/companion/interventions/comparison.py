@@ -6,41 +6,39 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Annotated, Any
 
 import xarray as xr
+from pydantic import Field
 
-from companion.corpus import Block, blocks
+from companion import corpus
+from companion.corpus import Block
 from companion.errors import InputError
 from companion.files import read_netcdf, stored
 from companion.interventions.ablation import Progress, ablate
 from companion.models import Model, ModelUnavailable, as_model
 from companion.runtime import Runtime
+from companion.settings import Number, Values, Whole, settings
 
 KINDS = ("skip", "swap", "average")
 STORED = "interventions-{}.nc"
 """Name of the stored run of a model among the results of heavy runs."""
 
 
-@dataclass(frozen=True)
-class Text:
+@settings("text")
+class Text(corpus.Text):
     """Text cut into blocks for a model.
 
     Parameters
     ----------
-    corpus : str
-        As for `companion.corpus.blocks`.
-    tokens, length : int
-        Tokens to run, and tokens in a block.
     every : int
         Take one block in this many, so that few tokens come from many documents; the intervals
         are over documents.
     """
 
-    corpus: str
-    tokens: int
-    length: int
-    every: int = 8
+    tokens: Annotated[Whole, Field(ge=1)] = 2048
+    block_length: Annotated[Whole, Field(ge=2)] = 128
+    every: Annotated[Whole, Field(ge=1)] = 8
 
     def blocks(self, model: Model) -> tuple[list[Block], str]:
         """The blocks in the model's tokens, and the manifest of what was read, as JSON.
@@ -54,9 +52,30 @@ class Text:
             raise InputError(
                 f"model {model.name!r} has no tokenizer, so text cannot become its tokens"
             )
-        text = blocks(self.corpus, model.tokenizer, self.length, self.tokens * self.every)
+        text = corpus.blocks(
+            self.corpus, model.tokenizer, self.block_length, self.tokens * self.every
+        )
         taken = list(islice(text, 0, None, self.every))
         return taken, json.dumps(text.manifest() | {"every": self.every})
+
+
+@settings("ablation")
+class Ablation:
+    """What is done to the blocks, and what is read of it.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        Of skip, swap, repeat, average, parallel.
+    read_fraction : float
+        Share of the predictions whose loss is read.
+    batch_size : int
+        Blocks of text at once, 0 for what fits into memory.
+    """
+
+    kinds: Values[str] = KINDS
+    read_fraction: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    batch_size: Annotated[Whole, Field(ge=0)] = 0
 
 
 def ablate_text(
@@ -66,7 +85,7 @@ def ablate_text(
     *,
     runtime: Runtime | None = None,
     read_fraction: float = 1.0,
-    batch_size: int | None = None,
+    batch_size: int = 0,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     """`ablate` on a corpus; its manifest is among the attributes.

@@ -58,9 +58,7 @@ class Sizes:
     merged: int
 
     @classmethod
-    def fit(
-        cls, model: Model, text: tuple[int, int], disturbances: int, rows: int | None = None
-    ) -> Sizes:
+    def fit(cls, model: Model, text: tuple[int, int], disturbances: int, rows: int = 0) -> Sizes:
         """Sizes that the free memory holds, whatever the text's size.
 
         Parameters
@@ -69,8 +67,8 @@ class Sizes:
         text : tuple of int
             Rows of text that there are, and tokens in each.
         disturbances : int
-        rows : int, optional
-            Take that many rows instead.
+        rows : int
+            Take that many rows instead, unless 0.
         """
         there, length = text
         kind, free = model.device.type, free_memory(model) // 4

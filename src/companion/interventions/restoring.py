@@ -11,22 +11,24 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 import torch
 import xarray as xr
+from pydantic import Field
 from torch import Tensor
 
-from companion.errors import InputError
 from companion.interventions.encoding import Encoded
 from companion.interventions.facts import Fact
 from companion.models import Model, Stream, capture, patched, started_at
+from companion.settings import Number, Whole, settings
 
 _SCORES = 2**25
 """Numbers of logits held at once: 128 MB in float32, so that a large vocabulary fits."""
 
 
-@dataclass(frozen=True)
+@settings("tracing")
 class Tracing:
     """How to trace.
 
@@ -46,20 +48,12 @@ class Tracing:
         Restore nothing for a fact that is not known: its probabilities there are NaN.
     """
 
-    noise: float = 3.0
-    draws: int = 4
-    window: float = 0.1
-    max_rank: int = 1
-    batch: int = 128
+    noise: Annotated[Number, Field(gt=0)] = 3.0
+    draws: Annotated[Whole, Field(ge=1)] = 4
+    window: Annotated[Number, Field(ge=0, le=1)] = 0.1
+    max_rank: Annotated[Whole, Field(ge=1)] = 1
+    batch: Annotated[Whole, Field(ge=1)] = 128
     known_only: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.noise > 0:
-            raise InputError(f"noise {self.noise} must be positive")
-        if not 0 <= self.window <= 1:
-            raise InputError(f"window {self.window} must be a share of the depth, 0 to 1")
-        if min(self.draws, self.max_rank, self.batch) < 1:
-            raise InputError("draws, max_rank and batch must be at least 1")
 
     def layers(self, layer: int, ell: int) -> range:
         """The layers of h restored around `layer`, cut off at 0 and at ell."""

@@ -125,7 +125,7 @@ def probe_loaded(
             f"model {loaded.name!r} has no tokenizer, so no text can be cut into its tokens"
         )
     text = blocks(corpus, loaded.tokenizer, block_length, tokens)
-    result = probe(loaded, text, batch_size=batch_size or None, **options)
+    result = probe(loaded, text, batch_size=batch_size, **options)
     if result.attrs["clusters"] < 2:
         raise InputError(
             f"the {result.attrs['tokens']} tokens read of corpus {corpus!r} are of one document: "

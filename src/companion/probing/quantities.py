@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from companion.statistics.streaming import Bins
 
-LENSES = ("last_block", "logit", "both", "none")
+Lens = Literal["last_block", "logit", "both", "none"]
+LENSES = get_args(Lens)
 LOGIT = "_logit"
 
 

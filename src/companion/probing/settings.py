@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import BeforeValidator, Field, model_validator
+
+from companion.corpus import Text
 from companion.errors import InputError
-from companion.probing.quantities import GEOMETRY, LENSES, Quantity, lens_quantities
+from companion.probing.quantities import GEOMETRY, Lens, Quantity, lens_quantities
+from companion.settings import Number, Whole, settings
 
 if TYPE_CHECKING:
     from companion.models import Model
@@ -15,39 +19,55 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 
-@dataclass(frozen=True)
+def _share(value: Any) -> float | str:
+    """A share as a number, out of a command line or a chapter's parameters."""
+    if value == AUTO:
+        return AUTO
+    try:
+        share = float(value)
+    except (TypeError, ValueError):
+        share = float("nan")
+    if not 0 < share <= 1:
+        raise InputError("is neither auto nor a number in (0, 1]")
+    return share
+
+
+@settings("probe")
 class Settings:
-    """What a probe measures and how; see `probe`."""
+    """What a probe measures: two of one text add up where these agree.
 
-    lens: str = "last_block"
-    lens_fraction: float | str = 1.0
-    sink_ratio: float = 10.0
+    Parameters
+    ----------
+    lens : str
+        Through which lens predictions are read.
+    lens_fraction : float or str
+        Share of the tokens whose lens is read, drawn at random in each block; auto: as many as
+        cost about as much as the forward pass.
+    sink_ratio : float
+        Tokens whose norm exceeds that many medians count as attention sinks.
+    paper_compat : bool
+        The published scripts' choices: last state normed, bfloat16 cosines, sinks pooled.
+    noise_batches : int
+        Batches repeated in float32 where the model runs in less.
+    until_sem : mapping of str to float
+        Standard errors, by quantity, at which to stop once every layer has reached them.
+    """
+
+    lens: Lens = "last_block"
+    lens_fraction: Annotated[float | str, BeforeValidator(_share)] = 1.0
+    sink_ratio: Annotated[Number, Field(gt=1)] = 10.0
     paper_compat: bool = False
-    noise_batches: int = 2
-    until_sem: Mapping[str, float] = field(default_factory=dict)
+    noise_batches: Annotated[Whole, Field(ge=0)] = 2
+    until_sem: Mapping[str, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.lens not in LENSES:
-            raise InputError(f"lens {self.lens!r} is unknown: use one of {', '.join(LENSES)}")
-        if self.lens_fraction != AUTO and not 0 < number(self.lens_fraction) <= 1:
-            raise InputError(
-                f"lens_fraction {self.lens_fraction} is out of range: use auto, or (0, 1]"
-            )
-        if not self.sink_ratio > 1:
-            raise InputError(f"sink_ratio {self.sink_ratio} is out of range: use more than 1")
-        if self.noise_batches < 0:
-            raise InputError(f"noise_batches {self.noise_batches} is out of range: use 0 or more")
-        self._check_targets()
-
-    def _check_targets(self) -> None:
+    @model_validator(mode="after")
+    def _check_targets(self) -> Settings:
         names = [q.name for q in self.quantities]
-        for name, target in self.until_sem.items():
-            if name not in names:
-                raise InputError(
-                    f"until_sem names {name!r}, which is not measured: use {', '.join(names)}"
-                )
-            if not target > 0:
-                raise InputError(f"until_sem {name}={target} is not positive")
+        for name in set(self.until_sem) - set(names):
+            raise InputError(
+                f"until_sem names {name!r}, which is not measured: use {', '.join(names)}"
+            )
+        return self
 
     @property
     def quantities(self) -> tuple[Quantity, ...]:
@@ -63,20 +83,42 @@ class Settings:
         """The same with the lens' share as a number: "auto" becomes `lens_share` of the model."""
         from companion.probing.lens.share import lens_share
 
-        if self.lens_fraction != AUTO:
-            return replace(self, lens_fraction=number(self.lens_fraction))
-        return replace(self, lens_fraction=lens_share(model, self.lens, length))
+        same = {field.name: getattr(self, field.name) for field in fields(Settings)}
+        if self.lens_fraction == AUTO:
+            same["lens_fraction"] = lens_share(model, self.lens, length)
+        return Settings(**same)
 
 
-def number(text: Any) -> float:
-    """A share as a number, out of a command line or a chapter's parameters.
+@settings("probe")
+class Probing(Settings):
+    """What a probe measures, and how it goes through the text.
 
-    Raises
-    ------
-    InputError
-        If it is neither a number nor "auto".
+    Parameters
+    ----------
+    block_length : int
+        Tokens in a block; by default the model's context, at most 1024.
+    batch_size : int
+        Blocks at once, 0 for what fits into memory; halved when memory runs out.
+    shard : str
+        I/N with 0 <= I < N: every N-th block, starting with the I-th.
+    compile : bool
+        Fuse the reduction of logits with torch.compile.
     """
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        raise InputError(f"lens_fraction {text!r} is neither auto nor a number in (0, 1]") from None
+
+    block_length: Annotated[Whole, Field(ge=2)] | None = None
+    batch_size: Annotated[Whole, Field(ge=0)] = 0
+    shard: str = "0/1"
+    compile: bool = False
+
+
+@settings("text")
+class Reading(Text):
+    """Text that several models read, each in its own tokens.
+
+    Parameters
+    ----------
+    batch_size : int
+        Blocks at once, 0 for what fits into memory.
+    """
+
+    batch_size: Annotated[Whole, Field(ge=0)] = 0

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from companion.errors import InputError
 from companion.scaling.fitting.result import FitResult
 from companion.scaling.uncertainty.resampling import Draws
+from companion.settings import settings
 from companion.statistics.intervals import Interval, percentile
 
 WIDTHS = np.unique(np.round(np.geomspace(128, 16384, 85) / 32) * 32)
@@ -26,29 +28,44 @@ BANDWIDTH = 2e12  # bytes a second
 AT_ONCE = 50  # refits, so that their losses on the grid stay small
 
 
-@dataclass(frozen=True)
+Positive = Annotated[float, Field(gt=0)]
+
+
+@settings("budget")
 class Budget:
-    """What may be spent: `flops` of training, `parameters` and `latency` (seconds a token) at most.
+    """What may be spent.
 
     Without `flops`, `tokens` says how much data there is; with both, D is what the operations
     allow, at most `tokens`.
+
+    Parameters
+    ----------
+    flops : float
+        Operations of training, 6 N D.
+    tokens, parameters : float
+        At most.
+    latency : float
+        Seconds a token at most.
+    per_block : float
+        Seconds that a block takes whatever its width.
+    bandwidth : float
+        Bytes of weights read in a second.
     """
 
-    flops: float = math.inf
-    tokens: float = math.inf
-    parameters: float = math.inf
-    latency: float = math.inf
-    per_block: float = PER_BLOCK
-    bandwidth: float = BANDWIDTH
+    flops: Positive = math.inf
+    tokens: Positive = math.inf
+    parameters: Positive = math.inf
+    latency: Positive = math.inf
+    per_block: Positive = PER_BLOCK
+    bandwidth: Positive = BANDWIDTH
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not value > 0:
-                raise InputError(f"budget: {name}={value} must be positive")
+    @model_validator(mode="after")
+    def _check_bounded(self) -> Budget:
         if math.isinf(self.flops) and math.isinf(self.tokens):
             raise InputError("budget: give flops or tokens, else more data is always better")
         if math.isinf(self.flops) and math.isinf(self.parameters) and math.isinf(self.latency):
             raise InputError("budget: give flops, parameters or latency, else larger is better")
+        return self
 
 
 @dataclass(frozen=True)

@@ -8,91 +8,64 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from companion.cli.options import Device, Dtype, Json, MaybeOut, Overwrite
+from companion import interventions
+from companion.cli.options import Estimate, Json, Machine, MaybeKept
 from companion.cli.progress import shown
+from companion.cli.settings import expanded
 from companion.errors import InputError
+from companion.interventions import Ablation, Text, gain_of_depth, loss_change, middle_cost
+from companion.models import Model, load_model
+from companion.runs import Output
 from companion.runs.progress import in_words
-from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from companion.interventions import Text
-    from companion.models import Model
-
 
 def register(app: typer.Typer) -> None:
     """Attach this module's command."""
-    app.command()(ablate)
+    app.command()(expanded(ablate))
 
 
 def ablate(
     model: Annotated[str, typer.Argument(help="ladder:NAME, a folder, a Hub id, an open model.")],
-    out: MaybeOut = None,
-    corpus: Annotated[
-        str, typer.Option(help="english, python-source, a file or folder, or hub:NAME.")
-    ] = "python-source",
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens to run, in whole blocks.")] = 2048,
-    block_length: Annotated[int, typer.Option(min=2, help="Tokens in a block of text.")] = 128,
-    every: Annotated[
-        int, typer.Option(min=1, help="Take one block in this many, for more documents.")
-    ] = 8,
-    kinds: Annotated[
-        str, typer.Option(help="Between commas: skip, swap, repeat, average, parallel.")
-    ] = "skip,swap,average",
-    read_fraction: Annotated[
-        float, typer.Option(help="Share of the predictions whose loss is read.")
-    ] = 1.0,
-    batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Blocks of text at once; by default what fits.")
-    ] = None,
-    estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what it would cost here, and stop.")
-    ] = False,
-    overwrite: Overwrite = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the predictions read.")] = 0,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
+    text: Text,
+    how: Ablation,
+    kept: MaybeKept,
+    machine: Machine,
+    estimate: Estimate = False,
     as_json: Json = False,
 ) -> None:
     """Skip, swap or average each block in turn, and read how much the loss rises."""
-    if out is None and not estimate:
+    if kept.out is None and not estimate:
         raise InputError("give --out FILE.nc, or --estimate to hear first what it costs")
-    from companion import interventions
-    from companion.models import load_model
-    from companion.runs import Output
-
-    listed = [kind.strip() for kind in kinds.split(",")]
-    text = interventions.Text(corpus, tokens, block_length, every)
-    loaded = load_model(model, Runtime.choose(device, dtype, seed))
+    loaded = load_model(model, machine.runtime)
     if estimate:
-        _print_estimate(loaded, text, listed, read_fraction, as_json)
+        _print_estimate(loaded, text, how, as_json)
         return
-    settings = asdict(text) | {"model": model, "kinds": listed, "read_fraction": read_fraction}
-    options = {"read_fraction": read_fraction, "batch_size": batch_size}
-    with Output(out, settings, overwrite=overwrite) as output, shown("tokens in a block") as tell:
-        result = interventions.ablate_text(loaded, text, listed, progress=tell, **options)
-        output.finish(result)
-    _print(result, str(out), as_json)
+    same = asdict(text) | asdict(how) | {"model": model, "seed": machine.seed}
+    with Output(kept.out, same, resume=kept.resume, overwrite=kept.overwrite) as output:
+        result = output.finished
+        if result is None:
+            with shown("tokens in a block") as tell:
+                result = interventions.ablate_text(loaded, text, progress=tell, **asdict(how))
+            output.finish(result)
+    _print(result, str(kept.out), as_json)
 
 
-def _print_estimate(
-    model: Model, text: Text, kinds: list[str], read_fraction: float, as_json: bool
-) -> None:
-    from companion.interventions import estimate_ablation
-
-    rows = text.tokens // text.length
-    seconds = estimate_ablation(model, rows, text.length, kinds, read_fraction=read_fraction)
+def _print_estimate(model: Model, text: Text, how: Ablation, as_json: bool) -> None:
+    rows, length = text.tokens // text.block_length, text.block_length
+    seconds = interventions.estimate_ablation(
+        model, rows, length, how.kinds, read_fraction=how.read_fraction
+    )
     if as_json:
-        typer.echo(json.dumps({"seconds": seconds, "rows": rows, "length": text.length}, indent=1))
+        typer.echo(json.dumps({"seconds": seconds, "rows": rows, "length": length}, indent=1))
         return
     took = in_words(seconds).removesuffix(" left")
-    typer.echo(f"{rows} blocks of {text.length} tokens: {took} on this machine")
+    typer.echo(f"{rows} blocks of {length} tokens: {took} on this machine")
 
 
 def _figures(result: xr.Dataset, out: str) -> dict[str, Any]:
-    from companion.interventions import gain_of_depth, loss_change, middle_cost
-
     weights = result.tokens / result.tokens.sum()
     change = loss_change(result)
     return {

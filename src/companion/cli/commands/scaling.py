@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
 from typing import Annotated
 
+import numpy as np
 import typer
+from pydantic import Field
 
-from companion.cli.options import pairs
+from companion import scaling, tables
+from companion.cli.options import Json
 from companion.cli.progress import shown
+from companion.cli.settings import expanded
+from companion.scaling import planning
+from companion.scaling.planning import Budget
+from companion.settings import Number, Whole, settings
 
 Table = Annotated[str, typer.Argument(help="chinchilla, gemstones, ladder, or a file")]
-Law = Annotated[str, typer.Option(help="which law; an unknown name lists them")]
-Drop = Annotated[int, typer.Option(help="leave out the K highest losses", min=0)]
-Huber = Annotated[float, typer.Option(help="Huber threshold on log loss; 0: squares")]
-Columns = Annotated[list[str] | None, typer.Option(help="our name=yours, e.g. m=d_model")]
+Draws = Annotated[int, typer.Option(help="Bootstrap resamples.", min=2)]
+Seed = Annotated[int, typer.Option(help="Seed of the resampling.", min=0)]
+
+
+@settings("fit")
+class Fitting:
+    """How a law is fitted to a table.
+
+    Parameters
+    ----------
+    law : str
+        Which law; an unknown name lists them.
+    drop_highest : int
+        Leave out that many of the highest losses.
+    huber : float
+        Huber threshold on log loss; 0: squares.
+    column : mapping of str to str
+        Our name of a column with the table's, e.g. m=d_model.
+    """
+
+    law: str = "additive"
+    drop_highest: Annotated[Whole, Field(ge=0)] = 0
+    huber: Annotated[Number, Field(ge=0)] = 0.0
+    column: Mapping[str, str] = Field(default_factory=dict)
+
+    def fitted(self, table: str) -> scaling.FitResult:
+        """The fit to a table, by its name or file."""
+        law = scaling.get_law(self.law)
+        data = tables.load_table(table, self.column)
+        return scaling.fit(data, law, drop=self.drop_highest, delta=self.huber or math.inf)
 
 
 def fit(
     table: Table,
-    law: Law = "additive",
-    drop_highest: Drop = 0,
-    huber: Huber = 0.0,
-    column: Columns = None,
-    method: Annotated[list[str] | None, typer.Option(help="only these uncertainties")] = None,
-    draws: Annotated[int, typer.Option(help="bootstrap resamples", min=2)] = 1000,
-    seed: Annotated[int, typer.Option(help="seed of the resampling", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="print figures as JSON")] = False,
+    how: Fitting,
+    method: Annotated[list[str] | None, typer.Option(help="Only these uncertainties.")] = None,
+    draws: Draws = 1000,
+    seed: Seed = 0,
+    as_json: Json = False,
 ) -> None:
     """Fit a scaling law to a loss table and print parameters with standard errors."""
-    import json
-
-    import numpy as np
-
-    from companion import scaling
-
-    result = _fitted(table, law, drop_highest, huber, column)
-    generator = np.random.default_rng([seed, 0])
-    methods = method or list(scaling.METHODS)
+    generator, methods = np.random.default_rng([seed, 0]), method or list(scaling.METHODS)
+    result = how.fitted(table)
     with shown("methods") as progress:
         result = scaling.quantify(
             result, generator, methods=methods, draws=draws, progress=progress
@@ -48,62 +74,35 @@ def fit(
 
 def plan(
     table: Table,
-    law: Law = "additive",
-    drop_highest: Drop = 0,
-    huber: Huber = 0.0,
-    column: Columns = None,
-    flops: Annotated[float, typer.Option(help="training operations, 6 N D")] = float("inf"),
-    tokens: Annotated[float, typer.Option(help="training tokens at most")] = float("inf"),
-    parameters: Annotated[float, typer.Option(help="parameters at most")] = float("inf"),
-    latency: Annotated[float, typer.Option(help="seconds a token at most")] = float("inf"),
-    draws: Annotated[int, typer.Option(help="bootstrap resamples of shapes", min=2)] = 500,
-    seed: Annotated[int, typer.Option(help="seed of the resampling", min=0)] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="print figures as JSON")] = False,
+    how: Fitting,
+    budget: Budget,
+    draws: Draws = 500,
+    seed: Seed = 0,
+    as_json: Json = False,
 ) -> None:
     """Find the best width, depth and data within a budget, with 95 % bootstrap bands."""
-    import json
-
-    import numpy as np
-
-    from companion import scaling
-    from companion.scaling import planning
-
-    budget = planning.Budget(flops, tokens, parameters, latency)
-    result = _fitted(table, law, drop_highest, huber, column)
+    result = how.fitted(table)
     generator = np.random.default_rng([seed, 0])
     refits = scaling.bootstrap(result, generator, draws=draws, by_shape=True)
-    found = planning.plan(result, refits, budget).to_dict()
-    typer.echo(json.dumps(found, indent=2) if as_json else _planned(found))
+    best = planning.plan(result, refits, budget).to_dict()
+    typer.echo(json.dumps(best, indent=2) if as_json else _planned(best))
     if not result.converged:
         raise typer.Exit(1)
 
 
-def _fitted(table: str, law: str, drop: int, huber: float, column: list[str] | None):
-    import math
-
-    from companion import scaling, tables
-    from companion.errors import InputError
-
-    if huber < 0:
-        raise InputError(f"--huber {huber} must be 0 (squares) or positive")
-    known = scaling.get_law(law)
-    data = tables.load_table(table, pairs(column, "--column", "m=d_model"))
-    return scaling.fit(data, known, drop=drop, delta=huber or math.inf)
-
-
-def _planned(found: dict) -> str:
+def _planned(best: dict) -> str:
     labels = {"m": "width m", "ell": "depth ell", "D": "tokens D", "N": "parameters N"}
     labels |= {"flops": "operations", "loss": "loss (nats/token)"}
     labels |= {"deeper": "twice the depth", "deeper_same_flops": "twice the depth, same operations"}
     lines = []
     for key, label in labels.items():
-        span = found["ci95"].get(key)
+        span = best["ci95"].get(key)
         band = f"   95 % {span[0]:.5g} to {span[1]:.5g}" if span else ""
-        lines.append(f"{label:<34}{found[key]:<12.5g}{band}")
-    return "\n".join([*lines, *(f"warning: {warning}" for warning in found["warnings"])])
+        lines.append(f"{label:<34}{best[key]:<12.5g}{band}")
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in best["warnings"])])
 
 
-def _report(result) -> str:
+def _report(result: scaling.FitResult) -> str:
     lines = [
         f"law {result.law.name}: {result.law.title}",
         f"rows {result.n}, objective {result.objective:.6e}, "
@@ -123,5 +122,5 @@ def _report(result) -> str:
 
 def register(app: typer.Typer) -> None:
     """Attach the commands of this module."""
-    app.command()(fit)
-    app.command()(plan)
+    app.command()(expanded(fit))
+    app.command()(expanded(plan))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 import yaml
 
-from companion.cli.options import Device, Json, MaybeOut, Overwrite, Resume, pairs
+from companion.cli.options import Device, Json, MaybeKept, pairs
 from companion.cli.progress import shown
+from companion.cli.settings import expanded
 from companion.errors import InputError
 from companion.evidence.toys import tables as toy_tables
 from companion.evidence.toys import toy as evidence
@@ -19,14 +21,13 @@ from companion.toy import analysis, comparison, named, run_toy, specification
 
 def register(app: typer.Typer) -> None:
     """Attach `companion toy` to the root app."""
-    app.command()(toy)
+    app.command()(expanded(toy))
 
 
 def toy(
     spec: Annotated[str, typer.Argument(help="YAML file, or a name shown by --list")] = "",
-    out: MaybeOut = None,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    *,
+    kept: MaybeKept,
     device: Device = "auto",
     graph: Annotated[
         bool, typer.Option(help="replay each step as one CUDA graph (not measured yet)")
@@ -47,19 +48,19 @@ def toy(
     if names:
         typer.echo(_listing())
         return
-    if not spec or out is None:
+    if not spec or kept.out is None:
         raise InputError("companion toy needs a specification and --out FILE.nc (or --list)")
     if variants and graph:
         raise InputError("--graph is for one run, not for --variants")
     chosen = specification(spec, **_changes(change))
     runtime = Runtime.choose(device, "float32", chosen.seed)
     with shown("steps") as progress:
-        kept = {"out": out, "resume": resume, "overwrite": overwrite, "progress": progress}
+        options = asdict(kept) | {"progress": progress}
         if variants:
             blocks = variants.split(",")
-            result = comparison.compare(chosen, blocks, _numbers(rates), runtime, **kept)
+            result = comparison.compare(chosen, blocks, _numbers(rates), runtime, **options)
         else:
-            result = run_toy(chosen, runtime, graph=graph, **kept)
+            result = run_toy(chosen, runtime, graph=graph, **options)
     typer.echo((_compared if variants else _figures)(result, as_json))
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from companion.cli.options import Device, Dtype, Json, Out, Overwrite, Resume
+from companion import interventions
+from companion.cli.options import Estimate, Json, Kept, Machine
 from companion.cli.progress import shown
+from companion.cli.settings import expanded
+from companion.interventions import Tracing
+from companion.models import load_model
 from companion.runs.progress import in_words
-from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,48 +22,28 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Attach this module's command."""
-    app.command()(trace)
+    app.command()(expanded(trace))
 
 
 def trace(
     model: Annotated[str, typer.Argument(help="ladder:NAME, a folder, or a Hub id.")],
     facts: Annotated[str, typer.Option(help="YAML or JSONL file, or packaged: python, world.")],
-    out: Out,
-    noise: Annotated[float, typer.Option(help="Noise, in deviations of the embedding.")] = 3.0,
-    draws: Annotated[int, typer.Option(help="Draws of noise per fact.")] = 4,
-    window: Annotated[float, typer.Option(help="Layers restored, as a share of depth.")] = 0.1,
-    max_rank: Annotated[int, typer.Option(help="Known means: among that many first.")] = 1,
-    batch: Annotated[int, typer.Option(help="Runs at once.")] = 128,
-    known_only: Annotated[
-        bool, typer.Option("--known-only", help="Restore nothing where the fact is not known.")
-    ] = False,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
-    only_estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what it will cost on this machine; no more.")
-    ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise.")] = 0,
-    device: Device = "auto",
-    dtype: Dtype = "auto",
+    how: Tracing,
+    kept: Kept,
+    machine: Machine,
+    estimate: Estimate = False,
     as_json: Json = False,
 ) -> None:
     """Corrupt the subject of each fact, restore one state at a time, read the target."""
-    from companion.interventions import Tracing, estimate_trace, load_facts
-    from companion.interventions import trace as traced
-    from companion.models import load_model
-
-    spec = Tracing(noise, draws, window, max_rank, batch, known_only)
-    listed = load_facts(facts)
-    loaded = load_model(model, Runtime.choose(device, dtype, seed))
-    if only_estimate:
-        _tell_cost(estimate_trace(loaded, listed, spec), len(listed), as_json)
+    listed = interventions.load_facts(facts)
+    loaded = load_model(model, machine.runtime)
+    if estimate:
+        _tell_cost(interventions.estimate_trace(loaded, listed, how), len(listed), as_json)
         return
-    with shown("facts") as tell:
-        result = traced(
-            loaded, listed, spec, out=out, resume=resume, overwrite=overwrite, progress=tell
-        )
+    with shown("facts") as progress:
+        result = interventions.trace(loaded, listed, how, progress=progress, **asdict(kept))
     rows = [_summary(result.isel(prompt=index)) for index in range(result.sizes["prompt"])]
-    _print(rows, str(out), as_json)
+    _print(rows, str(kept.out), as_json)
 
 
 def _tell_cost(seconds: float, facts: int, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from companion.models import Model
 from companion.probing.lens.certificate import certify
-from companion.probing.settings import Settings
+from companion.probing.settings import Probing
 from companion.probing.sweep.loop import Sweep
 from companion.probing.sweep.memory import block_bytes, logit_bytes
 from companion.probing.sweep.run import begin
@@ -49,18 +49,16 @@ def estimate_probe(
     model: Model,
     tokens: Any,
     *,
-    block_length: int | None = None,
     limit: int | None = None,
-    batch_size: int | None = None,
-    shard: str = "0/1",
     **settings: Any,
 ) -> Estimate:
     """Time single blocks of the text for about a second; parameters as of `probe`."""
-    source, part = open_source(tokens, model, block_length, limit), Shard.parse(shard)
+    asked = Probing(**settings)
+    source, part = open_source(tokens, model, asked.block_length, limit), Shard.parse(asked.shard)
     length = source.facts["length"]
-    definite = Settings(**settings).resolved(model, length)
+    definite = asked.resolved(model, length)
     began = time.perf_counter()
-    sweep = begin(model, source, definite, part, batch_size, fuse=False)
+    sweep = begin(model, source, definite, part, asked.batch_size, fuse=False)
     sweep.feed_forward = certify(model, model.runtime.seed)["by_token"]
     before = time.perf_counter() - began
     blocks = source.total and len(range(part.index, source.total, part.of))

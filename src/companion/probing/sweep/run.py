@@ -19,7 +19,7 @@ from companion.probing import dataset as files
 from companion.probing.lens.certificate import certify
 from companion.probing.lens.readout import reduce_logits
 from companion.probing.quantities import GEOMETRY, PARTS
-from companion.probing.settings import Settings
+from companion.probing.settings import Probing, Settings
 from companion.probing.sweep import checkpoint
 from companion.probing.sweep.batch import path_values
 from companion.probing.sweep.checkpoint import identity
@@ -44,11 +44,7 @@ def probe(
     tokens: Any,
     *,
     runtime: Runtime | None = None,
-    block_length: int | None = None,
     limit: int | None = None,
-    batch_size: int | None = None,
-    shard: str = "0/1",
-    compile: bool = False,
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -65,15 +61,8 @@ def probe(
         Each row of a tensor counts as a document of its own.
     runtime : Runtime, optional
         For loading by name; `Runtime.choose()` without it.
-    block_length, limit : int, optional
-        Tokens in a block and tokens in all, for a corpus given by name.
-    batch_size : int, optional
-        Blocks at once; by default what fits into memory. Halved when memory runs out.
-    shard : str
-        "I/N" with 0 <= I < N: only each N-th block, starting with the I-th. Every shard reads and
-        tokenises the whole text; for many of them, tokenise once and give the tensor.
-    compile : bool
-        Fuse the reduction of logits with torch.compile.
+    limit : int, optional
+        Tokens in all; without it the whole text.
     out : path, optional
         Where to write the result; a checkpoint lies beside it meanwhile.
     resume : bool
@@ -84,13 +73,10 @@ def probe(
     progress : companion.runs.Progress
         Called with (tokens done, tokens in all or None).
     **settings
-        lens : "last_block" (default), "logit", "both" or "none".
-        lens_fraction : share of the tokens whose lens is read, drawn at random in each block, or
-        "auto": as many as cost about as much as the forward pass, see `lens_share`.
-        sink_ratio : tokens whose norm exceeds that many medians count as attention sinks.
-        paper_compat : the published choices (last state normed, bfloat16 cosines, sinks pooled).
-        noise_batches : batches repeated in float32 where the model runs in less.
-        until_sem : {quantity: standard error} at which to stop.
+        Fields of `companion.probing.settings.Probing`: lens, lens_fraction, sink_ratio,
+        paper_compat, noise_batches, until_sem; block_length (of a corpus given by name),
+        batch_size, shard, compile. Every shard reads and tokenises the whole text; for many of
+        them, tokenise once and give the tensor.
 
     Returns
     -------
@@ -103,16 +89,16 @@ def probe(
     InputError
         Where model, corpus or parameters do not fit together, or as `companion.runs.Output`.
     """
-    asked = Settings(**settings)
+    asked = Probing(**settings)
     loaded = as_model(model, runtime)
-    source, part = open_source(tokens, loaded, block_length, limit), Shard.parse(shard)
+    source, part = open_source(tokens, loaded, asked.block_length, limit), Shard.parse(asked.shard)
     definite = asked.resolved(loaded, source.facts["length"])
     same = identity(loaded, source, definite)
     with Output(out, same | {"shard": str(part)}, resume=resume, overwrite=overwrite) as output:
         if output.finished is not None:
             warnings.warn(f"{str(out)!r} is complete: there is nothing to do", stacklevel=2)
             return output.finished
-        sweep = begin(loaded, source, definite, part, batch_size, compile)
+        sweep = begin(loaded, source, definite, part, asked.batch_size, asked.compile)
         certificate = certify(loaded, loaded.runtime.seed)
         sweep.feed_forward = certificate["by_token"]
         file = output.part(checkpoint.FILE)
@@ -132,12 +118,10 @@ def begin(
     source: TokenBlocks,
     settings: Settings,
     shard: Shard,
-    at_once: int | None,
+    at_once: int,
     fuse: bool,
 ) -> Sweep:
     """A sweep that has read nothing yet, of settings that are `resolved`."""
-    if at_once is not None and at_once < 1:
-        raise InputError(f"batch size {at_once} is out of range: use at least 1 block")
     parts = find_parts(model)
     device = "cpu" if model.device.type == "mps" else str(model.device)
     state = State.empty(settings.quantities + (PARTS if parts else ()), model.ell, device)
@@ -147,12 +131,12 @@ def begin(
     return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
 
 
-def _attributes(sweep: Sweep, asked: Settings) -> dict[str, Any]:
+def _attributes(sweep: Sweep, asked: Probing) -> dict[str, Any]:
     """What was measured on what, for the dataset."""
     model, settings = sweep.model, sweep.settings
     manifest = sweep.source.manifest()
     placement = getattr(model.net, "hf_device_map", {"": model.device})
-    stamp = provenance(model.runtime, asdict(asked) | {"shard": str(sweep.shard)})
+    stamp = provenance(model.runtime, asdict(asked))
     return {
         "model": model.name,
         "m": model.m,
