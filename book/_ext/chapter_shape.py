@@ -1,15 +1,20 @@
 """The shape of a chapter's page, made and not written.
 
-What prepares a chapter (parameters, imports, runs) stands in the notebook where it must run, before
-the key figure; in the page it is folded away behind that figure. What is next follows the table of
-contents.
+Above the answer stand the chapter's verdicts, from the ledger. What prepares a chapter (parameters,
+imports, runs) stands in the notebook where it must run, before the key figure; in the page it is
+folded away behind that figure. What is next follows the table of contents.
 """
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from companion.evidence.chips import chips
 
 SUMMARY = "Parameters, imports and runs behind this figure"
 END = "What is next"
@@ -18,10 +23,29 @@ END = "What is next"
 def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry point."""
     app.add_node(Next)
+    app.add_directive("answer", Answer)
     app.add_directive("what-is-next", WhatIsNext)
     app.connect("doctree-read", _fold_preparation)
     app.connect("doctree-resolved", _point_onwards)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+class Answer(SphinxDirective):
+    """A chapter's answer, below the verdicts of its claims."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Chips, and what the chapter says."""
+        path = Path(self.env.srcdir) / "claims.json"
+        self.env.note_dependency(str(path))
+        chapter = self.env.docname.rpartition("/")[2]
+        claims = json.loads(path.read_text("utf-8"))["claims"]
+        verdicts = [(one["key"], one["verdict"]) for one in claims if one["chapter"] == chapter]
+        box = nodes.container(classes=["answer"])
+        box += _html(chips(verdicts))
+        self.state.nested_parse(self.content, self.content_offset, box)
+        return [box]
 
 
 class Next(nodes.General, nodes.Element):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from types import SimpleNamespace
 
 import pytest
 from docutils import nodes
+from docutils.statemachine import StringList
 from docutils.utils import new_document
 
 from companion.files import checkout
@@ -70,3 +72,25 @@ def test_what_is_next_is_what_follows_in_the_contents(extension):
     extension._point_onwards(app, document, "book/a")
     (link,) = document.findall(nodes.reference)
     assert (link.astext(), link["refuri"]) == ("And then?", "b.html")
+
+
+def test_above_an_answer_stand_the_verdicts_of_that_chapter_alone(extension, tmp_path):
+    claims = [
+        {"key": "a", "chapter": "one", "verdict": "reproduced"},
+        {"key": "b", "chapter": "two", "verdict": "undecided"},
+    ]
+    (tmp_path / "claims.json").write_text(json.dumps({"claims": claims}))
+    env = SimpleNamespace(srcdir=tmp_path, docname="book/one", note_dependency=lambda path: None)
+    document = SimpleNamespace(settings=SimpleNamespace(env=env))
+    said = StringList(["Yes."])
+    state = SimpleNamespace(document=document, nested_parse=_parse)
+    machine = SimpleNamespace(reporter=None)
+    answer = extension.Answer("answer", [], {}, said, 1, 0, "", state, machine)
+    (box,) = answer.run()
+    assert "#claim-a" in box[0].astext()
+    assert "#claim-b" not in box[0].astext()
+    assert box[1].astext() == "Yes."
+
+
+def _parse(content, offset, box):
+    box += nodes.paragraph(text="\n".join(content))

@@ -37,9 +37,7 @@ TO_COME = {
     "scaling_second_table",
     "scaling_planner",
 }
-ANSWER = re.compile(
-    r"# .+\?\n\n:::\{div\} answer\n\{glue:any\}`chips` \{glue:text\}`answer`\n:::", re.MULTILINE
-)
+ANSWER = re.compile(r"# .+\?\n\n:::\{answer\}\n\{glue:text\}`answer`\n:::")
 NEXT = re.compile(r"^## What is next\n\n```\{what-is-next\}\n```", re.MULTILINE)
 SOLUTION = re.compile(r"\{solution-start\}(.*?)\{solution-end\}", re.DOTALL)
 
@@ -51,7 +49,7 @@ def faults(chapter: Chapter) -> list[str]:
     prose = [source(cell) for cell in cells if cell["cell_type"] == "markdown"]
     text = "\n\n".join(prose)
     checks = {
-        "a question, then answer and chips, first": ANSWER.fullmatch(prose[0].strip()),
+        "a question, then the answer, first": ANSWER.fullmatch(prose[0].strip()),
         "its sections, in order": re.findall(r"^## (.+)$", text, re.MULTILINE) == SECTIONS,
         "a figure before what you will learn": any(map(_is_figure, _first_screen(cells))),
         "minutes below what you will learn": "minute" in text.split("## How it is")[0],

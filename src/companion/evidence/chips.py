@@ -1,15 +1,12 @@
 """Verdicts at a glance: a word, a shape and a colour each, so that none of the three is needed.
 
-A chip is one verdict; `Chips` are those of a chapter, for its first screen.
+A chip is one verdict; `chips` are those of a chapter, for its first screen.
 """
 
 from __future__ import annotations
 
 import html
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
 from companion.evidence.claims import (
     NOT_REPRODUCED,
@@ -17,8 +14,6 @@ from companion.evidence.claims import (
     PARTLY,
     REPRODUCED,
     UNDECIDED,
-    VERDICTS,
-    Claim,
 )
 
 SHAPES = {
@@ -50,25 +45,20 @@ def chip(verdict: str, label: str | None = None, to: str = "") -> str:
     return f'<{tag} class="chip {style(verdict)}"{where}>{inside}</{tag}>'
 
 
-@dataclass(frozen=True)
-class Chips:
-    """The verdicts of a chapter in one line: how many of each, leading to the first such claim."""
+def chips(verdicts: Iterable[tuple[str, str]]) -> str:
+    """The verdicts of one page in a line, as HTML: how many of each, leading to its first claim.
 
-    claims: Sequence[Claim]
-
-    def __str__(self) -> str:
-        counted = Counter(claim.verdict for claim in self.claims)
-        return ", ".join(f"{counted[v]} {v}" for v in VERDICTS if counted[v])
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
-        return {"text/html": self._html(), "text/plain": str(self)}
-
-    def _html(self) -> str:
-        first = {claim.verdict: claim.key for claim in reversed(self.claims)}
-        counted = Counter(claim.verdict for claim in self.claims)
-        parts = [
-            chip(verdict, f"{counted[verdict]} {verdict}", f"#claim-{first[verdict]}")
-            for verdict in VERDICTS
-            if verdict in first
-        ]
-        return f'<span class="chips">{"".join(parts)}</span>'
+    Parameters
+    ----------
+    verdicts : iterable of (key, verdict)
+        Of the page's claims, in their order.
+    """
+    keys: dict[str, list[str]] = {verdict: [] for verdict in SHAPES}
+    for key, verdict in verdicts:
+        keys[verdict].append(key)
+    drawn = [
+        chip(verdict, f"{len(found)} {verdict}", f"#claim-{found[0]}")
+        for verdict, found in keys.items()
+        if found
+    ]
+    return f'<p class="chips">{"".join(drawn)}</p>' if drawn else ""

@@ -14,16 +14,15 @@ def publish(results: Any, prefix: str = "") -> None:
     Parameters
     ----------
     results : dataclass instance or mapping
-        Texts, numbers, and what shows itself in a page (`Chips`); underscores in names become
-        hyphens. Numbers are handed on as Python floats or ints, so that a page never shows a NumPy
-        type.
+        Texts and numbers; underscores in names become hyphens. Numbers are handed on as Python
+        floats or ints, so that a page never shows a NumPy type.
     prefix : str
         Stands before every name.
 
     Raises
     ------
     TypeError
-        If a value is none of them.
+        If a value is neither a text nor a number.
     """
     from myst_nb import glue
 
@@ -39,9 +38,9 @@ def _items(results: Any) -> list[tuple[str, Any]]:
     raise TypeError(f"{type(results).__name__} has no fields: publish a mapping or dataclass")
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, str | int) or hasattr(value, "_repr_mimebundle_"):
+def _plain(value: Any) -> str | int | float:
+    if isinstance(value, str | int):
         return value
     if isinstance(value, Real) or hasattr(value, "__float__"):
         return float(value)
-    raise TypeError(f"{value!r} is neither a text nor a number, and does not show itself")
+    raise TypeError(f"{value!r} is neither a text nor a number")
