@@ -18,6 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
+from companion.evidence.chips import style
 from companion.evidence.claims import Claim, expected
 from companion.rooms import picture
 
@@ -112,7 +113,7 @@ def _cells(claim: Claim) -> list[list[nodes.Node]]:
     statement += nodes.reference("", f"chapter {claim.chapter}", refuri=place, internal=True)
     measured = [nodes.paragraph(text=_measured(one)) for one in claim.measurements]
     scope = "; ".join(f"{key}: {value}" for key, value in claim.scope.items())
-    verdict = nodes.strong(text=claim.verdict, classes=[f"verdict-{claim.verdict.split()[0]}"])
+    verdict = nodes.strong(text=claim.verdict, classes=[style(claim.verdict)])
     return [
         [statement],
         measured or [nodes.paragraph(text=claim.untestable)],
