@@ -103,8 +103,8 @@ def test_an_interrupted_call_continues_without_repeating(series, tmp_path, monke
     xr.testing.assert_equal(done, whole)
     kept = read_netcdf(out)
     xr.testing.assert_equal(kept, whole.drop_vars("sketch"))
-    assert kept.attrs["alarm"] == revisions.alarm_sentence(whole)
-    assert kept.attrs["alarm"] in training_dynamics.origin(kept)
+    assert training_dynamics.alarm_sentence(kept) == training_dynamics.alarm_sentence(whole)
+    assert training_dynamics.alarm_sentence(kept) in training_dynamics.origin(kept)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.nc"]
     with pytest.raises(InputError, match="there already"):
         track.track_checkpoints(names(series), "step0,step8", CPU, out=out, **options)
@@ -136,8 +136,8 @@ def walk(checkpoints, generator, straight=0.0):
 def test_walks_and_straight_paths_raise_no_alarm(straight):
     found = walk(12, np.random.default_rng(0), straight)
     assert (revisions.alarms(found)["alarm"] == "").all()
-    assert "all differ" in revisions.alarm_sentence(found)
-    assert "too few to tell a path" in revisions.alarm_sentence(found.isel(step=[0, 1]))
+    assert "all differ" in training_dynamics.alarm_sentence(found)
+    assert "too few to tell a path" in training_dynamics.alarm_sentence(found.isel(step=[0, 1]))
 
 
 def test_steps_are_read_from_names_of_several_kinds():
@@ -173,7 +173,9 @@ def test_strangers_swaps_and_repetitions_raise_the_alarm():
     again["sketch"][0, 5], again["digest"][0, 5] = again["sketch"][0, 2], again["digest"][0, 2]
     odd = revisions.alarms(again).set_index("step")["alarm"]
     assert odd[5] == "the same weights as at step 2"
-    assert "2 are not what their names say" in revisions.alarm_sentence(again.isel(step=[0, 2, 5]))
+    assert "2 are not what their names say" in training_dynamics.alarm_sentence(
+        again.isel(step=[0, 2, 5])
+    )
 
 
 def test_digests_see_one_changed_weight():

@@ -42,29 +42,26 @@ class Out:
 
 
 @settings("output")
-class MaybeKept:
+class Kept(Out):
     """Where a result goes, and what happens to what is there already.
 
     Parameters
     ----------
-    out : Path
-        NetCDF file to write.
     resume : bool
         Go on with an interrupted run.
     overwrite : bool
         Replace what is there.
     """
 
-    out: NetCDF | None = None
     resume: bool = False
     overwrite: bool = False
 
 
 @settings("output")
-class Kept(MaybeKept):
-    """The same for a command that always writes."""
+class MaybeKept(Kept):
+    """The same for a command that may also write nothing."""
 
-    out: NetCDF
+    out: NetCDF | None = None
 
 
 @settings("machine")

@@ -177,7 +177,7 @@ def hub_source(name: str) -> Source:
 
 def _hub_documents(dataset: str, config: str | None, split: str) -> Iterator[Document]:
     try:
-        import datasets
+        import datasets  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise InputError(
             'corpora of the Hub need the extra "hub": pip install "depth-companion[hub]"'

@@ -13,7 +13,7 @@ import numpy as np
 
 from companion.evidence.calibration import RIGHT, separates
 from companion.plotting import theme
-from companion.toy.analysis import over_replicates
+from companion.toy.analysis import geometric_mean, log, over_replicates
 from companion.toy.calibration import averaging, shapes
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def shared_errors(core: xr.Dataset, apart: str = "both") -> Figure:
         left.plot(ell, one["correlation"].T, color=colour, alpha=0.3, linewidth=0.8)
         left.plot(ell, one["correlation"].mean("teacher"), label=SHORT[str(regime)], **style)
         for part, dash in (("common", "-"), ("varying", "--")):
-            mean = np.exp(np.log(one[part].where(one[part] > 0)).mean("teacher"))
+            mean = geometric_mean(one[part].where(one[part] > 0), "teacher", skipna=True)
             right.loglog(ell, mean, linestyle=dash, label=f"{SHORT[str(regime)]}, {part}", **style)
     left.set(xscale="log", ylim=(-0.05, 1.05), ylabel="correlation of errors")
     right.set(ylabel="squared error")
@@ -140,7 +140,7 @@ def shared_errors(core: xr.Dataset, apart: str = "both") -> Figure:
 def traded(trade: xr.Dataset, hidden: int = 32, ax: Axes | None = None) -> Axes:
     """Loss at equal parameters over that of the first shape, by depth; bars: 95 %, teachers."""
     ax = ax or plt.gca()
-    loss = np.log(shapes.tuned(trade))
+    loss = log(shapes.tuned(trade))
     loss = loss.isel(shape=np.flatnonzero(loss["ell"] * loss["expansion"] == hidden))
     for place, regime in enumerate(loss["regime"].values):
         one = loss.sel(regime=regime).transpose("shape", "teacher")

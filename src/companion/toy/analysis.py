@@ -22,9 +22,16 @@ FLOOR_DEPTHS = 4
 """Depths that a fit with a floor needs: one more than it has parameters."""
 
 
-def geometric_mean(values: xr.DataArray, dims: str | Sequence[str]) -> xr.DataArray:
+def log(values: xr.DataArray) -> xr.DataArray:
+    """Natural logarithm, as an array of the same labels."""
+    return xr.apply_ufunc(np.log, values)
+
+
+def geometric_mean(
+    values: xr.DataArray, dims: str | Sequence[str], skipna: bool = False
+) -> xr.DataArray:
     """Geometric mean over some dimensions of positive values; NaN where one is NaN."""
-    return np.exp(np.log(values).mean(dims, skipna=False))
+    return xr.apply_ufunc(np.exp, log(values).mean(dims, skipna=skipna))
 
 
 def power_law(ell: np.ndarray, loss: np.ndarray) -> float:
@@ -208,7 +215,7 @@ def still_falling(result: xr.Dataset) -> xr.DataArray:
     start = int(np.argmin(np.abs(np.log(np.maximum(steps, 1) * 2.0 / steps[-1]))))
     first, last = result["test_loss"].isel(step=start), result["test_loss"].isel(step=-1)
     passed = math.log(steps[-1] / steps[start])
-    return (np.log(first.drop_vars("step")) - np.log(last.drop_vars("step"))) / passed
+    return log(first.drop_vars("step") / last.drop_vars("step")) / passed
 
 
 def time_exponent(result: xr.Dataset, start: float = 0.03, stop: float = 1.0) -> xr.DataArray:

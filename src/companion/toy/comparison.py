@@ -119,7 +119,7 @@ def tuned(comparison: xr.Dataset) -> xr.DataArray:
 
 def best_rate(comparison: xr.Dataset) -> xr.DataArray:
     """Multiple of the learning rate with the lowest mean log loss, (block, depth)."""
-    return np.log(_comparable(comparison)).mean(["teacher", "seed"]).idxmin("rate")
+    return analysis.log(_comparable(comparison)).mean(["teacher", "seed"]).idxmin("rate")
 
 
 def _comparable(comparison: xr.Dataset) -> xr.DataArray:

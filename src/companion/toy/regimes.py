@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from companion.errors import InputError
-from companion.toy.analysis import exponents, replicates
+from companion.toy.analysis import exponents, log, replicates
 from companion.toy.specification import Specification
 
 
@@ -58,7 +58,7 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset) -> xr.DataArray:
     )
     second = second.assign_coords(depth=2 * second["depth"])
     plain, second = xr.align(plain, second, join="inner")
-    return (np.log(plain) - np.log(second)).mean("depth", skipna=False)
+    return log(plain / second).mean("depth", skipna=False)
 
 
 def rotation_exponent(result: xr.Dataset) -> xr.DataArray:

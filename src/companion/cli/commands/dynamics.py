@@ -10,6 +10,7 @@ import typer
 from companion.cli.options import Kept, Machine
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
+from companion.evidence.probes.training_dynamics import alarm_sentence
 from companion.probing.settings import Reading
 from companion.probing.training.track import track_checkpoints
 
@@ -32,5 +33,5 @@ def dynamics(
         tracked = track_checkpoints(
             models, revisions, machine.runtime, progress=progress, **options
         )
-    typer.echo(tracked.attrs["alarm"])
+    typer.echo(alarm_sentence(tracked))
     typer.echo(f"written to {kept.out}")

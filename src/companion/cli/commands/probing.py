@@ -51,7 +51,7 @@ def probe(
 ) -> None:
     """Measure norms, angles, update correlations and lens losses of every layer in one pass."""
     loaded = load_model(model, machine.runtime, device_map)
-    settings = asdict(how) | {"limit": tokens}
+    settings: dict[str, Any] = asdict(how) | {"limit": tokens}
     if estimate:
         _print_cost(probing.estimate_probe(loaded, corpus, **settings), as_json)
         return

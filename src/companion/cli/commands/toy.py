@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -55,7 +55,7 @@ def toy(
     chosen = specification(spec, **_changes(change))
     runtime = Runtime.choose(device, "float32", chosen.seed)
     with shown("steps") as progress:
-        options = asdict(kept) | {"progress": progress}
+        options: dict[str, Any] = asdict(kept) | {"progress": progress}
         if variants:
             blocks = variants.split(",")
             result = comparison.compare(chosen, blocks, _numbers(rates), runtime, **options)

@@ -79,9 +79,10 @@ def mixtures(study: xr.Dataset) -> pd.DataFrame:
     medians = frame.groupby("rho")[names].median().T
     weakest = {}
     for name in names:
-        by_depth = frame.groupby("ell")[[name, "rho"]].corr("spearman")[name].xs("rho", level=1)
-        same = (by_depth > 0).all() or (by_depth < 0).all()
-        weakest[name] = by_depth.abs().min() if same else 0.0
+        groups = (one.loc[:, [name, "rho"]] for _, one in frame.groupby("ell"))
+        ranks = [float(one.corr("spearman").to_numpy()[0, 1]) for one in groups]
+        same = min(ranks) > 0 or max(ranks) < 0
+        weakest[name] = min(map(abs, ranks)) if same else 0.0
     return medians.assign(**{"rank correlation": pd.Series(weakest)}).round(3)
 
 
@@ -148,7 +149,7 @@ def _mixed(study: xr.Dataset) -> str:
     if MIXTURE not in study["regime"].values:
         return "This calibration has no mixtures."
     ranks = mixtures(study)["rank correlation"].drop(list(SIZES), errors="ignore")
-    best, value = str(ranks.idxmax()), float(ranks.max())
+    best, value = str(ranks.idxmax()), ranks.to_numpy(float).max()
     can = value >= RANKED
     said = "so that it orders mixtures" if can else "so that no statistic measures a share here"
     return (

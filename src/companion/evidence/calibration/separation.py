@@ -209,9 +209,10 @@ def _areas(cases: Cases, pair: tuple[str, str], generator: np.random.Generator) 
     for at, ell in enumerate(cases.depths):
         first, second = (cases.known(regime, cases.ell == ell) for regime in pair)
         if first.any() and second.any():
-            values = (cases.values[one] for one in (first, second))
-            clusters = (cases.cluster[one] for one in (first, second))
-            found[:, at] = list(auc_interval(*values, *clusters, generator, DRAWS))
+            of, by = cases.values, cases.cluster
+            found[:, at] = list(
+                auc_interval(of[first], of[second], by[first], by[second], generator, DRAWS)
+            )
     return found
 
 

@@ -213,7 +213,7 @@ def _inside(statistic: xr.Dataset, value: float) -> bool:
 def _loser(statistic: xr.Dataset, pair: tuple[str, str], value: float, ell: int) -> str:
     """The class of a pair that a value excludes."""
     one = statistic.sel(pair=" | ".join(pair))
-    tested = np.isfinite(one["right"]).all("member").values
+    tested = one["right"].notnull().all("member").values
     cut = np.interp(math.log(ell), np.log(one["depth"].values[tested]), one["cut"].values[tested])
     return pair[1] if (value > cut) == bool(one["above"]) else pair[0]
 

@@ -16,6 +16,7 @@ from companion.evidence.probes.geometry import INVERSE
 from companion.files import read_netcdf, stored
 from companion.probing.compare_models import short_name
 from companion.probing.training.exponents import by_width, rotation_exponents, steady_from
+from companion.probing.training.revisions import alarms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +79,27 @@ def origin(tracked: xr.Dataset) -> str:
     return (
         f"{tracked.sizes['model']} models at {tracked.sizes['step']} steps, "
         f"{given['tokens']:,} tokens of {given['corpus']} each, on {stamp['device']}, "
-        f"{stamp['time'][:10]}, commit {stamp['commit']}. {tracked.attrs['alarm']}"
+        f"{stamp['time'][:10]}, commit {stamp['commit']}. {alarm_sentence(tracked)}"
     )
+
+
+def alarm_sentence(tracked: xr.Dataset) -> str:
+    """Whether the checkpoints passed, in words."""
+    if "alarm" in tracked.attrs:  # stored before its detours were
+        return str(tracked.attrs["alarm"])
+    table = alarms(tracked)
+    odd = table[table["alarm"] != ""]
+    compared = f"{len(table)} checkpoints of {table['model'].nunique()} models were compared"
+    if odd.empty:
+        inner = table["detour"].dropna()
+        path = f"and none makes a detour of more than {inner.max():.2f} between its neighbours"
+        path = path if len(inner) else "too few to tell a path"
+        return f"{compared}: all differ, {path}. The first and the last have one neighbour only."
+    listed = "; ".join(
+        f"{name} step {step}: {alarm}"
+        for name, step, alarm in zip(odd["model"], odd["step"], odd["alarm"], strict=True)
+    )
+    return f"{compared}, and {len(odd)} are not what their names say: {listed}."
 
 
 def evenness_sentence(tracked: xr.Dataset) -> str:
@@ -109,7 +129,7 @@ def live_sentences(tracked: xr.Dataset) -> dict[str, str]:
     return {
         "live-models": ", ".join(tracked["model"].values),
         "live-steps": str(tracked.sizes["step"]),
-        "alarm": tracked.attrs["alarm"],
+        "alarm": alarm_sentence(tracked),
         "onset": inverse_law_sentence(rotation_exponents(tracked)),
         "even": evenness_sentence(tracked),
     }

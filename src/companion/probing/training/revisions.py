@@ -40,43 +40,53 @@ def sketch(net: Any) -> np.ndarray:
     return torch.cat([some(weight) for weight in net.parameters()]).numpy()
 
 
-def alarms(tracked: xr.Dataset) -> pd.DataFrame:
-    r"""What is odd about the checkpoints, one row a model and step.
+def path(tracked: xr.Dataset) -> xr.Dataset:
+    r"""How the weights went from checkpoint to checkpoint, (model, step), from their sketches.
 
-    With :math:`d_{ij}` the distance of the weights of checkpoints i and j, the detour
-    :math:`(d_{i,i+1} + d_{i+1,i+2})/d_{i,i+2}` over the middle one is 1 on a straight path and
+    `moved` is the distance from the checkpoint before, relative to its length. With
+    :math:`d_{ij}` the distance of the weights of checkpoints i and j, `detour` is
+    :math:`(d_{i,i+1} + d_{i+1,i+2})/d_{i,i+2}` over the middle one: 1 on a straight path and
     :math:`\sqrt 2` if two equal displacements are orthogonal, as in a random walk. A stranger in
     the series, or two that are swapped, gives more than 2: the way out was walked back.
+    """
+    import xarray as xr
+
+    each = [_path(tracked["sketch"].sel(model=name)) for name in tracked["model"].values]
+    moved, detour = np.array(each).transpose(1, 0, 2)
+    return xr.Dataset({"moved": (("model", "step"), moved), "detour": (("model", "step"), detour)})
+
+
+def _path(series: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    w = series.dropna("entry").values
+    moved = np.linalg.norm(np.diff(w, axis=0), axis=1)
+    across = np.linalg.norm(w[2:] - w[:-2], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        detour = (moved[:-1] + moved[1:]) / across
+    relative = moved / np.linalg.norm(w[:-1], axis=1)
+    return np.pad(relative, (1, 0), constant_values=np.nan), np.pad(
+        detour, 1, constant_values=np.nan
+    )[: len(w)]
+
+
+def alarms(tracked: xr.Dataset) -> pd.DataFrame:
+    """What is odd about the checkpoints, one row a model and step.
 
     Returns
     -------
     DataFrame
-        Columns model, step, moved (relative distance from the checkpoint before), detour, alarm
-        (empty, or a sentence).
+        Columns model, step, moved and detour (see `path`), alarm (empty, or what it is).
     """
     import pandas as pd
 
-    rows = [row for name in tracked["model"].values for row in _alarms(tracked.sel(model=name))]
-    return pd.DataFrame(rows)
-
-
-def _alarms(series: xr.Dataset) -> list[dict[str, Any]]:
-    w = series["sketch"].dropna("entry").values
-    digests = [str(d) for d in series["digest"].values]
-    moved = np.linalg.norm(np.diff(w, axis=0), axis=1)
-    across = np.linalg.norm(w[2:] - w[:-2], axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        detour = np.concatenate([[np.nan], (moved[:-1] + moved[1:]) / across, [np.nan]])
-    return [
-        {
-            "model": str(series["model"].values),
-            "step": int(series["step"][i]),
-            "moved": float(moved[i - 1] / np.linalg.norm(w[i - 1])) if i else np.nan,
-            "detour": float(detour[i]),
-            "alarm": _alarm(i, digests, series["step"].values, detour[i]),
-        }
-        for i in range(len(w))
-    ]
+    way = path(tracked) if "sketch" in tracked else tracked
+    rows = []
+    for place, model in enumerate(tracked["model"].values):
+        digests = [str(one) for one in tracked["digest"][place].values]
+        moved, detour = (way[name][place].values for name in ("moved", "detour"))
+        for i, step in enumerate(tracked["step"].values):
+            alarm = _alarm(i, digests, tracked["step"].values, detour[i])
+            rows.append((str(model), int(step), moved[i], detour[i], alarm))
+    return pd.DataFrame(rows, columns=["model", "step", "moved", "detour", "alarm"])
 
 
 def _alarm(i: int, digests: list[str], step: np.ndarray, detour: float) -> str:
@@ -84,20 +94,3 @@ def _alarm(i: int, digests: list[str], step: np.ndarray, detour: float) -> str:
     if same:
         return f"the same weights as at step {', '.join(map(str, same))}"
     return "off the path of its neighbours" if detour > TURNED_BACK else ""
-
-
-def alarm_sentence(tracked: xr.Dataset) -> str:
-    """Whether the checkpoints passed, in words."""
-    table = alarms(tracked)
-    odd = table[table["alarm"] != ""]
-    compared = f"{len(table)} checkpoints of {table['model'].nunique()} models were compared"
-    if odd.empty:
-        inner = table["detour"].dropna()
-        path = f"and none makes a detour of more than {inner.max():.2f} between its neighbours"
-        path = path if len(inner) else "too few to tell a path"
-        return f"{compared}: all differ, {path}. The first and the last have one neighbour only."
-    listed = "; ".join(
-        f"{name} step {step}: {alarm}"
-        for name, step, alarm in zip(odd["model"], odd["step"], odd["alarm"], strict=True)
-    )
-    return f"{compared}, and {len(odd)} are not what their names say: {listed}."

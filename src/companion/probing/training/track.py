@@ -23,7 +23,7 @@ from companion.probing.summaries import (
     profile,
     update_cosine,
 )
-from companion.probing.training.revisions import alarm_sentence, digest, sketch
+from companion.probing.training.revisions import digest, path, sketch
 from companion.provenance import provenance
 from companion.runs import Output, Progress, silent
 from companion.runtime import Runtime
@@ -79,7 +79,7 @@ def track_checkpoints(
     runtime : Runtime
     out : Path, optional
         NetCDF file for the result. Until it is complete, the checkpoints that are done lie in a
-        folder beside it. The sketches are large and are left out; the attribute `alarm` remembers
+        folder beside it. The sketches are large and are left out; `moved` and `detour` remember
         what they said.
     resume, overwrite : bool
         Continue what an interrupted call left there; or replace what is there.
@@ -93,8 +93,8 @@ def track_checkpoints(
     Dataset
         Dims model, step, and layer for profiles (means over tokens; NaN beyond a model's depth).
         `rotation`, `participation`, `cosine` and `loss` (nats/token) have a dim `bound` of
-        estimate, low, high (95 %). `digest` and `sketch` tell checkpoints apart, see
-        `companion.probing.training.revisions`.
+        estimate, low, high (95 %). `digest`, `sketch`, `moved` and `detour` tell checkpoints
+        apart, see `companion.probing.training.revisions`.
 
     Raises
     ------
@@ -122,8 +122,8 @@ def track_checkpoints(
             rows.append(xr.concat(row, "step", join="outer"))
         result = xr.concat(rows, "model", join="outer")
         result = result.assign_coords(step=list(at.values()), model=names)
+        result = result.assign(path(result))
         result.attrs = {"provenance": json.dumps(provenance(runtime, given))}
-        result.attrs["alarm"] = alarm_sentence(result)
         output.finish(result.drop_vars("sketch"))
     return result
 

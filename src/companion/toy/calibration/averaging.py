@@ -25,7 +25,7 @@ from companion.runs import Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 from companion.toy.analysis import over_replicates
-from companion.toy.calibration.design import Design, Task, tasks
+from companion.toy.calibration.design import Design, Task, by_regime, tasks
 from companion.toy.calibration.students import held_out
 from companion.toy.calibration.training import CalibrationEngine, Kept, computed, seconds, trained
 
@@ -101,7 +101,6 @@ def measure(
     xarray.Dataset
         `loss`, `common`, `varying`, `correlation` (regime, apart, ell, teacher); see the module.
     """
-    import xarray as xr
 
     if seeds < 2:
         raise InputError(f"{seeds} students of a teacher cannot be compared: use 2 or more")
@@ -110,7 +109,7 @@ def measure(
         kept(f"{task.name}.nc", partial(_compared, task, runtime, seeds, progress))
         for task in every
     ]
-    return xr.concat(parts, xr.DataArray([t.regime for t in every], dims="regime", name="regime"))
+    return by_regime(parts, every)
 
 
 def exponent(parts: xr.Dataset, part: str, regime: str, apart: str = "both") -> Interval:

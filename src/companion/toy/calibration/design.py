@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import model_validator
 
 from companion.errors import InputError
 from companion.settings import Values, Whole, read_record, settings
 from companion.toy.specification import Specification, specification
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 NAMED = Path(__file__).parent / "named"
 REGIMES = ("ensemble", "procedural", "compositional")
@@ -111,6 +114,13 @@ def design(source: str | Path | Mapping[str, Any], **changes: Any) -> Design:
 def tasks(chosen: Design) -> list[Task]:
     """The trainings of a design, the narrowest first: they cost least."""
     return sorted(_tasks(chosen), key=lambda task: task.spec.width)
+
+
+def by_regime(parts: Sequence[xr.Dataset], each: Sequence[Task]) -> xr.Dataset:
+    """Data sets of tasks side by side, along a dimension `regime`."""
+    import xarray as xr
+
+    return xr.concat(parts, "regime").assign_coords(regime=[task.regime for task in each])
 
 
 def _tasks(chosen: Design) -> Iterator[Task]:

@@ -16,8 +16,8 @@ import numpy as np
 from companion.runs import Progress, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
-from companion.toy.analysis import over_replicates
-from companion.toy.calibration.design import Design, Task, tasks
+from companion.toy.analysis import log, over_replicates
+from companion.toy.calibration.design import Design, Task, by_regime, tasks
 from companion.toy.calibration.training import Answers, Kept, computed, seconds, trained
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ def measure(
             for ell, k in shapes
         ]
         parts.append(xr.concat(each, "shape").assign_coords(coords))
-    regimes = [task.regime for task in tasks(chosen)]
-    return xr.concat(parts, xr.DataArray(regimes, dims="regime", name="regime"))
+    return by_regime(parts, tasks(chosen))
 
 
 def _losses(
@@ -118,7 +117,7 @@ def estimate(
 def tuned(shapes: xr.Dataset) -> xr.DataArray:
     """Loss (regime, shape, teacher) at the rate whose mean log loss is lowest for that shape."""
     loss = shapes["loss"]
-    best = np.log(loss).mean("teacher").idxmin("rate")
+    best = log(loss).mean("teacher").idxmin("rate")
     return loss.sel(rate=best).drop_vars("rate")
 
 

@@ -138,12 +138,11 @@ class ToyNet(nn.Module):
         super().__init__()
         self.base_model = stack
         self.embedding = stack.embedding
-        self.config = PretrainedConfig(
-            hidden_size=stack.embedding.weight.shape[1],
-            num_hidden_layers=len(stack.blocks),
-            num_attention_heads=1,
+        m, ell = stack.embedding.weight.shape[1], len(stack.blocks)
+        self.config = PretrainedConfig.from_dict(
+            {"hidden_size": m, "num_hidden_layers": ell, "num_attention_heads": 1}
         )
-        self.config.model_type = "toy"
+        vars(self.config)["model_type"] = "toy"
 
     def get_input_embeddings(self) -> nn.Embedding:
         """The table of samples."""
