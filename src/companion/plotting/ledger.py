@@ -111,7 +111,7 @@ def _owner(title: str, claims: list[Mapping[str, Any]]) -> str:
 
 def _claim(claim: Mapping[str, Any]) -> str:
     verdict = claim["verdict"]
-    rows = "".join(_row(one) for one in claim["measurements"])
+    rows = "".join(_row(one, claim["key"]) for one in claim["measurements"])
     why = f'<p class="why">{html.escape(claim["why"])}</p>' if claim["why"] else ""
     return (
         f'<article class="{style(verdict)}" data-verdict="{verdict}">'
@@ -120,8 +120,8 @@ def _claim(claim: Mapping[str, Any]) -> str:
     )
 
 
-def _row(one: Mapping[str, Any]) -> str:
-    where = f"{one['chapter']}.html#claim-{one['key']}"
+def _row(one: Mapping[str, Any], key: str) -> str:
+    where = f"{one['chapter']}.html#claim-{key}"
     beside = "" if one["decides"] else " beside"
     return (
         f'<div class="measured{beside}"><a href="{where}">{html.escape(one["name"])}</a>'

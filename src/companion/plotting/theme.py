@@ -9,6 +9,12 @@ red-green blindness see them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.text import Text
+
 INK = "#7a7a7a"
 GRID = "#9a9a9a55"
 PAGE_BACKGROUNDS = ("#ffffff", "#121212")
@@ -21,6 +27,7 @@ FAMILY_PALETTE = (
     "#7878ff",  # periwinkle
 )
 RASTER_DPI = 240
+TYPE = 12.5  # points; in three panels side by side still more than 9 px at the width of a page
 _DEPTH_RANGE = (0.30, 0.70)
 
 
@@ -62,6 +69,76 @@ def depth_palette(n: int) -> list[tuple[float, float, float]]:
     return [(float(red), float(green), float(blue)) for red, green, blue, _ in colours]
 
 
+def label(ax: Axes, title: str = "") -> None:
+    """Write the names of an Axes' lines at their right ends, in their colours; no legend.
+
+    Names that would touch are moved apart; a second call replaces the names of the first. Where
+    one belongs to something that is not a line, all stand in a legend above the Axes.
+
+    Parameters
+    ----------
+    ax : Axes
+    title : str
+        What the names are of; stands above them.
+    """
+    for text in [text for text in ax.texts if (text.get_gid() or "").startswith("label")]:
+        text.remove()
+    handles, names = ax.get_legend_handles_labels()
+    lines = [_line(handle) for handle in handles]
+    if not lines:
+        return
+    if any(line is None for line in lines):
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(names), 3))
+        return
+    heights = [_end(ax, line) for line in lines]
+    step = 1.4 * TYPE / (72 * ax.get_window_extent().height / ax.figure.dpi)
+    order = sorted(range(len(lines)), key=heights.__getitem__)
+    places = dict(zip(order, _apart([heights[at] for at in order], step), strict=True))
+    place: dict[str, Any] = {"xycoords": "axes fraction", "va": "center"}
+    for at, line in enumerate(lines):
+        where = (1.02, places[at])
+        ax.annotate(names[at], where, color=line.get_color(), gid="label", **place)
+    if title:
+        above = (1.02, places[order[-1]] + step)
+        ax.annotate(title, above, color=INK, gid="label title", **place)
+
+
+def labels_of(ax: Axes) -> list[Text]:
+    """The names that `label` wrote, at the lines or in a legend."""
+    legend = ax.get_legend()
+    return legend.get_texts() if legend else [t for t in ax.texts if t.get_gid() == "label"]
+
+
+def _line(handle: Any) -> Any:
+    """The line of a legend's handle, or of the container that it is; None without one."""
+    handle = handle[0] if isinstance(handle, tuple) else handle
+    return handle if hasattr(handle, "get_xydata") and len(handle.get_xdata()) else None
+
+
+def _end(ax: Axes, line: Any) -> float:
+    """The height at which a line ends, as a share of the Axes; a line may have gaps."""
+    import numpy as np
+
+    points = np.asarray(line.get_transform().transform(line.get_xydata()), float)
+    points = points[np.isfinite(points).all(1)]
+    if not len(points):
+        return 0.5
+    y = ax.transAxes.inverted().transform(points[points[:, 0].argmax()])[1]
+    return float(np.clip(y, 0.0, 1.0))
+
+
+def _apart(heights: list[float], step: float) -> list[float]:
+    """Rising heights moved at least a step apart, within 0 to 1 if it can be."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + step) if placed else height)
+    over = max(placed[-1] - 1.0, 0.0)
+    for at in reversed(range(len(placed))):
+        top = placed[at + 1] - step if at + 1 < len(placed) else placed[at] - over
+        placed[at] = min(placed[at], top)
+    return placed
+
+
 def _settings() -> dict[str, object]:
     clear = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none")
     names = ("text.color", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor")
@@ -74,6 +151,9 @@ def _settings() -> dict[str, object]:
         "legend.frameon": False,
         "figure.figsize": (6.4, 4.0),
         "figure.dpi": 120,
+        **dict.fromkeys(("font.size", "xtick.labelsize", "ytick.labelsize"), TYPE),
+        **dict.fromkeys(("axes.labelsize", "axes.titlesize"), TYPE + 0.5),
+        **dict.fromkeys(("legend.fontsize", "legend.title_fontsize"), TYPE),
         "figure.constrained_layout.use": True,
         "lines.linewidth": 1.8,
         "axes.spines.top": False,
