@@ -17,6 +17,7 @@ LEAST = 9.0
 POINT = 96 / 72
 IMAGE = re.compile(r'<img alt="([^"]*)" src="([^"]*_images/([^"]+\.svg))" />')
 TABLE = '<div class="output text_html">'
+CITED = '<div role="list"'  # a bibliography's entries have a role that no list may hold
 SCROLLED = '<div class="output text_html" tabindex="0" role="region" aria-label="Output">'
 
 
@@ -42,7 +43,8 @@ def _widen(
             f'style="min-width: {least}px" /></a>'
         )
 
-    context["body"] = IMAGE.sub(linked, context["body"]).replace(TABLE, SCROLLED)
+    body = IMAGE.sub(linked, context["body"]).replace(TABLE, SCROLLED)
+    context["body"] = body.replace(CITED, "<div")
 
 
 def least_width(svg: str) -> int:

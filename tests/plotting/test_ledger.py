@@ -15,12 +15,13 @@ from companion.plotting.ledger import HEIGHT, WIDTH, Strip
 def measured(estimate=1.0, low=0.9, high=1.1, expected=(0.8, 1.25), **more):
     one = {"name": "exponent", "estimate": estimate, "low": low, "high": high, "unit": ""}
     one |= {"expected_low": expected[0], "expected_high": expected[1], "level": 0.95}
-    one |= {"chapter": "probing", "verdict": "reproduced", "decides": True}
+    one |= {"chapter": "probing", "verdict": "reproduced", "decides": True, "run": "live"}
     return one | more
 
 
 def claim(key="one", whose="paper", question="Which?", verdict="reproduced", **more):
-    told = {"key": key, "whose": whose, "question": question, "verdict": verdict, "why": ""}
+    told = {"key": key, "whose": whose, "question": question, "verdict": verdict, "why": "one run"}
+    told |= {"untestable": "", "estimand": "a slope"}
     told |= {"statement": f"statement of {key}", "source": "figure 1"}
     return told | {"measurements": [measured()]} | more
 
@@ -66,6 +67,14 @@ def test_claims_stand_by_owner_and_question_each_with_word_shape_and_class():
     assert SHAPES["not testable here"] in drawn
     assert "1 not testable here" in drawn
     assert "<h2>" not in ledger.forest([])
+
+
+def test_a_measurement_leads_to_its_run_and_may_be_no_evidence():
+    beside = measured(run="stored", decides=False, verdict="no evidence")
+    drawn = ledger.forest([claim(measurements=[measured(), beside])])
+    assert 'href="probing.html#claim-one"' in drawn
+    assert 'href="probing.html#claim-one-stored"' in drawn
+    assert "(stored, beside)" in drawn
 
 
 def test_text_from_claims_is_escaped():

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from companion.evidence.chips import SHAPES, chip, style
+from companion.evidence.claims import NOT_TESTABLE
 
 WIDTH, HEIGHT = 240.0, 22.0
 OWNERS = {"paper": "Claims of the paper", "ours": "Claims of this book"}
@@ -112,20 +113,25 @@ def _owner(title: str, claims: list[Mapping[str, Any]]) -> str:
 def _claim(claim: Mapping[str, Any]) -> str:
     verdict = claim["verdict"]
     rows = "".join(_row(one, claim["key"]) for one in claim["measurements"])
-    why = f'<p class="why">{html.escape(claim["why"])}</p>' if claim["why"] else ""
     return (
         f'<article class="{style(verdict)}" data-verdict="{verdict}">'
         f"<p>{chip(verdict)} {html.escape(claim['statement'])} "
-        f"<em>({html.escape(claim['source'])})</em></p>{rows}{why}</article>"
+        f"<em>({html.escape(claim['source'])})</em></p>{rows}{_why(claim)}</article>"
     )
 
 
+def _why(claim: Mapping[str, Any]) -> str:
+    told = [claim["untestable"], f"Measured: {claim['estimand']}", f"Decided by {claim['why']}"]
+    return f'<p class="why">{html.escape(". ".join(filter(None, told)))}.</p>'
+
+
 def _row(one: Mapping[str, Any], key: str) -> str:
-    where = f"{one['chapter']}.html#claim-{key}"
-    beside = "" if one["decides"] else " beside"
+    run = "" if one["run"] == "live" else f"-{one['run']}"
+    where = f"{one['chapter']}.html#claim-{key}{run}"
+    beside = "" if one["decides"] else f" ({one['run']}, beside)"
     return (
-        f'<div class="measured{beside}"><a href="{where}">{html.escape(one["name"])}</a>'
-        f"{strip(one)}<span>{_numbers(one)}</span></div>"
+        f'<div class="measured"><span class="name"><a href="{where}">{html.escape(one["name"])}</a>'
+        f"{beside}</span>{strip(one)}<span>{_numbers(one)}</span></div>"
     )
 
 
@@ -137,7 +143,8 @@ def strip(one: Mapping[str, Any]) -> str:
     x, y = line.place(one["estimate"]), HEIGHT / 2
     a, b = line.place(low), line.place(high)
     ends = "".join(_end(line, value) for value in (start, end))
-    mark = f'<g transform="translate({x:.1f} {y})" class="mark">{SHAPES[one["verdict"]]}</g>'
+    shape = SHAPES.get(one["verdict"], SHAPES[NOT_TESTABLE])  # a measurement may be no evidence
+    mark = f'<g transform="translate({x:.1f} {y})" class="mark">{shape}</g>'
     return (
         f'<svg class="strip" viewBox="-6 0 {WIDTH + 12:g} {HEIGHT:g}" aria-hidden="true">'
         f'<rect x="{a:.1f}" width="{b - a:.1f}" height="{HEIGHT:g}" class="expected"/>'

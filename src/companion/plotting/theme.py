@@ -9,11 +9,11 @@ red-green blindness see them.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.text import Text
 
 INK = "#7a7a7a"
 GRID = "#9a9a9a55"
@@ -72,8 +72,8 @@ def depth_palette(n: int) -> list[tuple[float, float, float]]:
 def label(ax: Axes, title: str = "") -> None:
     """Write the names of an Axes' lines at their right ends, in their colours; no legend.
 
-    Names that would touch are moved apart; a second call replaces the names of the first. Where
-    one belongs to something that is not a line, all stand in a legend above the Axes.
+    Long names are broken, and names that would touch are moved apart. A second call replaces the
+    names of the first. Where one is of something that is not a line, all stand in a legend above.
 
     Parameters
     ----------
@@ -90,23 +90,37 @@ def label(ax: Axes, title: str = "") -> None:
     if any(line is None for line in lines):
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(len(names), 3))
         return
+    box = ax.get_window_extent()
+    line_height = 1.35 * TYPE / (72 * box.height / ax.figure.dpi)
+    names = [_broken(name, box.width / ax.figure.dpi * 72 / TYPE / 2) for name in names]
     heights = [_end(ax, line) for line in lines]
-    step = 1.4 * TYPE / (72 * ax.get_window_extent().height / ax.figure.dpi)
     order = sorted(range(len(lines)), key=heights.__getitem__)
-    places = dict(zip(order, _apart([heights[at] for at in order], step), strict=True))
+    sizes = [line_height * (1 + names[at].count("\n")) for at in order]
+    places = dict(zip(order, _apart([heights[at] for at in order], sizes), strict=True))
     place: dict[str, Any] = {"xycoords": "axes fraction", "va": "center"}
     for at, line in enumerate(lines):
         where = (1.02, places[at])
         ax.annotate(names[at], where, color=line.get_color(), gid="label", **place)
     if title:
-        above = (1.02, places[order[-1]] + step)
+        above = (1.02, places[order[-1]] + (sizes[-1] + line_height) / 2)
         ax.annotate(title, above, color=INK, gid="label title", **place)
 
 
-def labels_of(ax: Axes) -> list[Text]:
+def _broken(name: str, letters: float) -> str:
+    """A name in lines of about so many letters, at least 9; formulas stay whole."""
+    import re
+    import textwrap
+
+    whole = re.sub(r"\$[^$]*\$", lambda found: found[0].replace(" ", "\0"), name)
+    lines = textwrap.wrap(whole, max(int(letters), 9), break_long_words=False)
+    return "\n".join(lines).replace("\0", " ")
+
+
+def names_of(ax: Axes) -> list[str]:
     """The names that `label` wrote, at the lines or in a legend."""
     legend = ax.get_legend()
-    return legend.get_texts() if legend else [t for t in ax.texts if t.get_gid() == "label"]
+    texts = legend.get_texts() if legend else [t for t in ax.texts if t.get_gid() == "label"]
+    return [text.get_text().replace("\n", " ") for text in texts]
 
 
 def _line(handle: Any) -> Any:
@@ -127,15 +141,15 @@ def _end(ax: Axes, line: Any) -> float:
     return float(np.clip(y, 0.0, 1.0))
 
 
-def _apart(heights: list[float], step: float) -> list[float]:
-    """Rising heights moved at least a step apart, within 0 to 1 if it can be."""
-    placed: list[float] = []
-    for height in heights:
-        placed.append(max(height, placed[-1] + step) if placed else height)
-    over = max(placed[-1] - 1.0, 0.0)
-    for at in reversed(range(len(placed))):
-        top = placed[at + 1] - step if at + 1 < len(placed) else placed[at] - over
-        placed[at] = min(placed[at], top)
+def _apart(heights: list[float], sizes: list[float]) -> list[float]:
+    """Rising heights moved apart by the sizes of what stands there, below 1 if it can be."""
+    gaps = [(one + other) / 2 for one, other in itertools.pairwise(sizes)]
+    placed = heights[:1]
+    for height, gap in zip(heights[1:], gaps, strict=True):
+        placed.append(max(height, placed[-1] + gap))
+    placed[-1] = min(placed[-1], 1.0)
+    for at in reversed(range(len(gaps))):
+        placed[at] = min(placed[at], placed[at + 1] - gaps[at])
     return placed
 
 
@@ -149,7 +163,7 @@ def _settings() -> dict[str, object]:
         "grid.color": GRID,
         "grid.linewidth": 0.6,
         "legend.frameon": False,
-        "figure.figsize": (6.4, 4.0),
+        "figure.figsize": (6.4, 3.2),
         "figure.dpi": 120,
         **dict.fromkeys(("font.size", "xtick.labelsize", "ytick.labelsize"), TYPE),
         **dict.fromkeys(("axes.labelsize", "axes.titlesize"), TYPE + 0.5),

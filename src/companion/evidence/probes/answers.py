@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from companion.evidence.probes.depth_report import EVEN, Reading, strength
 from companion.evidence.probes.geometry import INVERSE
 from companion.evidence.probes.probing import LossNumbers, above_guess
+from companion.probing.compare_models import short_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 def of_readings(readings: Iterable[Reading]) -> str:
     """How evenly middle layers turn the state and how alike their updates are, one model each."""
     told = [
-        f"In {one.model} ({one.ell} blocks) middle layers turn the state "
+        f"In {short_name(one.model)} ({one.ell} blocks) middle layers turn the state "
         f"{'evenly' if one.evenness.estimate >= EVEN else 'in few steps'} (participation "
         f"{one.evenness:.2f})"
         + (
-            f", by {strength(one.correlation.estimate)} updates (cosine {one.correlation:.2f})."
+            f"; their updates are {strength(one.correlation.estimate)} (cosine "
+            f"{one.correlation:.2f})."
             if one.correlation
             else "."
         )
@@ -36,14 +38,14 @@ def of_loss(reading: Reading, losses: LossNumbers, others: Iterable[xr.Dataset])
     even = "evenly" if share and share.estimate >= EVEN else "in few steps"
     how = f", {even} over the middle layers (participation {share:.2f})" if share else ""
     told = [
-        f"In {reading.model} it falls from {losses.first:.2f} nats per token at the embedding to "
-        f"{losses.own:.2f} at the end{how}."
+        f"In {short_name(reading.model)} the loss falls from {losses.first:.2f} nats per token at "
+        f"the embedding to {losses.own:.2f} at the end{how}."
     ]
     return " ".join([*told, *map(_beside_a_guess, others)])
 
 
 def _beside_a_guess(dataset: xr.Dataset) -> str:
-    name, away = dataset.attrs["model"], above_guess(dataset)
+    name, away = short_name(dataset.attrs["model"]), above_guess(dataset)
     if away.high < 0:
         return f"In the middle of {name} it reads {-away.estimate:.1f} nats better than a guess."
     return (
