@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.evidence import ladder
+from companion.evidence.scaling import ladder
 from companion.ladder import analysis
 
 

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from companion.errors import InputError
+from companion.evidence import stored
 from companion.evidence.toys import tables as toy_tables
 from companion.evidence.toys import toy
 from companion.toy import Specification, analysis, regimes, save
@@ -92,8 +93,8 @@ def test_stored_run_or_its_command(tmp_path, monkeypatch):
         assert word in there._repr_html_()
     assert "3.00" in repr(there)
     assert repr(absent) == absent.origin()
-    (claim,) = toy.as_stored([toy.tied_claim(there.result)])
-    assert (claim.key, claim.verdict) == ("toy-kl-tied-exponent-stored", "reproduced")
+    (claim,) = stored([toy.tied_claim(there.result)])
+    assert (claim.anchor, claim.verdict) == ("claim-toy-tied-exponent-stored", "reproduced")
     assert toy.entropy_claims(absent.result) == []
     assert toy.regime_claims(None, absent.result, None, None) == []
 
@@ -108,7 +109,7 @@ def test_what_a_page_cites_is_at_the_ends():
 def test_all_claims_whose_results_are_there():
     result = planted((1.0, 1.0), (2.2, 3.5))
     keys = [claim.key for claim in toy.entropy_claims(result)]
-    assert keys[:2] == ["toy-kl-independent-exponent", "toy-kl-tied-exponent"]
+    assert keys[:2] == ["toy-independent-exponent", "toy-tied-exponent"]
     assert len(keys) == 4
     assert toy.entropy_claims(result.isel(teacher=slice(0, 3))) == []
     assert [claim.key for claim in toy.regime_claims(None, None, result)] == [

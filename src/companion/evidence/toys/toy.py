@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import xarray as xr
-from numpy.typing import ArrayLike
 
-from companion.evidence.claims import Claim, Measurement
+from companion.evidence.claims import Claim
+from companion.evidence.judging import judge, of
 from companion.statistics.intervals import Interval
 from companion.toy import analysis, comparison
-from companion.toy.analysis import replicates
+from companion.toy.analysis import over_replicates, replicates
 from companion.toy.regimes import (
     final_alpha,
     left_out_slope,
@@ -22,10 +21,8 @@ from companion.toy.regimes import (
     rotation_exponent,
 )
 
-NEAR_ONE = (0.75, 1.25)
-NEAR_THIRD = (0.25, 0.42)
-NO_GAIN = 0.1
-Part = tuple[str, Interval, float, float]
+Part = tuple[str, str, Interval]
+"""Of a claim's part: its name in the registry, what is measured in words, and its interval."""
 
 
 def scope(result: xr.Dataset) -> dict[str, str]:
@@ -42,35 +39,32 @@ def scope(result: xr.Dataset) -> dict[str, str]:
     }
 
 
-def part(name: str, values: ArrayLike, low: float = -math.inf, high: float = math.inf) -> Part:
-    """A measurement to be: its name, its interval over replicates, what the claim expects."""
-    return name, analysis.over_replicates(values), low, high
-
-
-def judged(key: str, statement: str, source: str, where: dict[str, str], *parts: Part) -> Claim:
+def judged(key: str, result: xr.Dataset, *parts: Part, **more: str) -> Claim:
     """The claim with its parts measured; not testable where one of them is unknown."""
-    unknown = [name for name, interval, *_ in parts if math.isnan(interval.estimate)]
+    unknown = [name for _, name, interval in parts if math.isnan(interval.estimate)]
+    why = ""
     if unknown or not parts:
         why = f"students diverged, so this is unknown: {', '.join(unknown) or 'all of it'}"
-        return Claim(key, statement, source, where, untestable=why)
-    measurements = (
-        Measurement(name, i.estimate, i.low, i.high, low, high, level=i.level)
-        for name, i, low, high in parts
-    )
-    return Claim(key, statement, source, where, tuple(measurements))
+    measured = () if why else [of(interval, name, part) for part, name, interval in parts]
+    return judge(key, measured, scope(result) | more, data="toy", reason=why, size=_size(result))
+
+
+def _size(result: xr.Dataset) -> float:
+    """Samples that all students saw together: how much went into a run."""
+    spec = json.loads(result.attrs["specification"])
+    return spec["steps"] * spec["batch"] * spec["teachers"] * spec["seeds"] * len(spec["depths"])
 
 
 def independent_claim(result: xr.Dataset) -> Claim:
     """Independent teacher: depth exponent about 1, at every temperature."""
     alphas = {
-        tau: replicates(final_alpha(result, tau), 0.0) for tau in result["temperature"].values
+        tau: over_replicates(replicates(final_alpha(result, tau), 0.0))
+        for tau in result["temperature"].values
     }
     return judged(
-        f"toy-{_loss(result)}-independent-exponent",
-        "With an independent teacher the loss falls with depth with an exponent of about 1.",
-        "paper, figures 3 and 4",
-        scope(result),
-        *(part(_at("exponent", result, tau), alphas[tau], *NEAR_ONE) for tau in alphas),
+        "toy-independent-exponent",
+        result,
+        *(("exponent", _at("exponent", result, tau), alpha) for tau, alpha in alphas.items()),
     )
 
 
@@ -79,29 +73,22 @@ def tied_claim(result: xr.Dataset) -> Claim:
     tau = float(result["temperature"].max())
     alpha = final_alpha(result, tau)
     tied, independent = replicates(alpha, 1.0), replicates(alpha, 0.0)
+    excess = over_replicates(tied - independent)
     return judged(
-        f"toy-{_loss(result)}-tied-exponent",
-        "With a tied teacher, a smooth dynamics, the depth exponent is higher: at least the 2 of a "
-        "first-order scheme, and up to about 4.",
-        "paper, figures 3 and 4",
-        scope(result),
-        part(_at("tied minus independent exponent", result, tau), tied - independent, 0.0),
-        part(_at("tied exponent", result, tau), tied, 2.0),
+        "toy-tied-exponent",
+        result,
+        ("excess", _at("tied minus independent exponent", result, tau), excess),
+        ("exponent", _at("tied exponent", result, tau), over_replicates(tied)),
     )
 
 
 def temperature_claim(result: xr.Dataset) -> Claim:
     """Tied teacher: the exponent grows with temperature."""
     low, high = float(result["temperature"].min()), float(result["temperature"].max())
-    difference = [replicates(final_alpha(result, tau), 1.0) for tau in (low, high)]
+    ends = [replicates(final_alpha(result, tau), 1.0) for tau in (low, high)]
     name = rf"tied exponent at tau {high:g} minus that at tau {low:g}"
-    return judged(
-        "toy-exponent-grows-with-temperature",
-        "With a tied teacher the depth exponent grows with the temperature of the target.",
-        "paper, figure 4",
-        scope(result),
-        part(name, difference[1] - difference[0], 0.0),
-    )
+    difference = over_replicates(ends[1] - ends[0])
+    return judged("toy-exponent-grows-with-temperature", result, ("difference", name, difference))
 
 
 def slow_claim(result: xr.Dataset) -> Claim:
@@ -113,13 +100,12 @@ def slow_claim(result: xr.Dataset) -> Claim:
     taus = [float(gamma["temperature"].min()), float(gamma["temperature"].max())]
     low, high = (replicates(gamma.sel(temperature=[tau]), rho) for tau in taus)
     name = "loss-time exponent at the lowest temperature, constant learning rate"
+    faster = over_replicates(high - low)
     return judged(
         "toy-peaked-targets-slow",
-        "Peaked targets are learned slowly: the loss falls as training time to the power -1/3.",
-        "arXiv 2602.03685, used in the paper's appendix C",
-        scope(result),
-        part(name, low, *NEAR_THIRD),
-        part("that at the highest temperature minus it", high - low, 0.0),
+        result,
+        ("exponent", name, over_replicates(low)),
+        ("difference", "that at the highest temperature minus it", faster),
     )
 
 
@@ -131,44 +117,40 @@ def midpoint_claim(euler: xr.Dataset, midpoint: xr.Dataset) -> Claim:
     """Second-order students help only where there is a dynamics to discretise."""
     gain = midpoint_gain(euler, midpoint)
     tied, independent = (replicates(gain, rho) for rho in (1.0, 0.0))
+    name = "log ratio of losses, Euler over midpoint, tied teacher"
     return judged(
         "toy-midpoint-helps-only-tied",
-        "Second-order students are better than plain ones of equal size only for a tied teacher.",
-        "paper, figure 5",
-        scope(midpoint),
-        part("log ratio of losses, Euler over midpoint, tied teacher", tied, 0.0),
-        part("the same, independent teacher", independent, high=NO_GAIN),
-        part("the same, tied minus independent", tied - independent, 0.0),
+        midpoint,
+        ("tied", name, over_replicates(tied)),
+        ("independent", "the same, independent teacher", over_replicates(independent)),
+        ("difference", "the same, tied minus independent", over_replicates(tied - independent)),
     )
 
 
 def geometry_claim(result: xr.Dataset) -> Claim:
     """Students of an independent teacher: rotations of size 1/ell, weakly correlated updates."""
-    exponent = replicates(rotation_exponent(result), 0.0)
+    exponent = over_replicates(replicates(rotation_exponent(result), 0.0))
     neighbour = neighbour_cosine(result)
     independent, tied = (replicates(neighbour, rho) for rho in (0.0, 1.0))
+    cosine = over_replicates(independent)
     return judged(
         "toy-geometry-like-language-models",
-        "Students of an independent teacher look like language models: rotations fall as 1/depth "
-        "and updates are weakly correlated, unlike those of a tied teacher.",
-        "paper, figures 2 and 5",
-        scope(result),
-        part("exponent of the mean rotation in depth, independent", exponent, *NEAR_ONE),
-        part("cosine of neighbouring updates, independent", independent, high=0.5),
-        part("the same, tied minus independent", tied - independent, 0.0),
+        result,
+        ("exponent", "exponent of the mean rotation in depth, independent", exponent),
+        ("cosine", "cosine of neighbouring updates, independent", cosine),
+        ("difference", "the same, tied minus independent", over_replicates(tied - independent)),
     )
 
 
 def stages_claim(result: xr.Dataset) -> Claim:
     """A compositional target: the loss falls in steps where a stage more fits in."""
     slopes = analysis.local_slopes(result)
+    steepest, flattest = (over_replicates(left_out_slope(slopes, sign)) for sign in (1, -1))
     return judged(
         "toy-compositional-steps",
-        "Where a target needs its layers in sequence, the loss falls in steps, not as one power.",
-        "paper, section on the three regimes",
-        scope(result),
-        part("local exponent at the depths steepest in the others", left_out_slope(slopes, 1), 2.0),
-        part("the same, flattest in the others", left_out_slope(slopes, -1), high=1.0),
+        result,
+        ("steepest", "local exponent at the depths steepest in the others", steepest),
+        ("flattest", "the same, flattest in the others", flattest),
     )
 
 
@@ -178,14 +160,13 @@ def variants_claim(compared: xr.Dataset) -> Claim:
     gains = comparison.gains(compared)
     name = "exponent of {} minus that of the plain block"
     diverged = set(compared["block"].values) - {comparison.BASELINE, *gains}
-    where = {"learning rates": ", ".join(f"{r:g}" for r in compared["rate"].values)}
+    more = {"learning rates": ", ".join(f"{r:g}" for r in compared["rate"].values)}
+    more |= {"diverged": ", ".join(sorted(diverged))} if diverged else {}
     return judged(
         f"toy-variants-raise-the-exponent-{target}",
-        "Other residual connections, such as gating or attention over depth, make better use of "
-        "depth than the plain one.",
-        "paper, discussion (an outlook, not a result)",
-        scope(compared) | where | ({"diverged": ", ".join(sorted(diverged))} if diverged else {}),
-        *((name.format(key), gain, 0.0, math.inf) for key, gain in gains.items()),
+        compared,
+        *(("gain", name.format(key.replace("_", " ")), gain) for key, gain in gains.items()),
+        **more,
     )
 
 
@@ -213,12 +194,3 @@ def regime_claims(
         *((variants_claim, one) for one in compared),
     ]
     return [make(*results) for make, *results in parts if all(one is not None for one in results)]
-
-
-def as_stored(claims: Iterable[Claim]) -> list[Claim]:
-    """The claims of stored results, under keys of their own beside those of the live run."""
-    return [dataclasses.replace(claim, key=f"{claim.key}-stored") for claim in claims]
-
-
-def _loss(result: xr.Dataset) -> str:
-    return json.loads(result.attrs["specification"])["loss"]
