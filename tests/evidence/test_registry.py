@@ -1,5 +1,6 @@
 """The registry: each claim whole, each range with its reason, and no key that nobody judges."""
 
+import math
 import re
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def test_every_claim_can_come_out_either_way(key, as_if_calibrated):
         ends = {"in": [], "out": []}
         for part in one.parts:
             low, high = one.range(part).low, one.range(part).high
-            low, high = max(low, high - 2 if high < 1e9 else -2), min(high, low + 2)
-            middle, beyond = (low + high) / 2, high + 9 if one.range(part).high < 1e9 else low - 9
+            bounded = math.isfinite(high)
+            beyond = high + 9 if bounded else low - 9
+            middle = max(low, high - 1e-3) if bounded else low + 1
             ends["in"].append(Measurement(part, middle, middle, middle, part))
             ends["out"].append(Measurement(part, beyond, beyond, beyond, part))
         return judge(key, ends[where], {}, data=data).verdict

@@ -1,8 +1,8 @@
 """What the scaling fits say: claims, and sentences that a page cites; one module a chapter.
 
 `fit` (the exponent, the optimum, others' numbers), `identifiability` (cuts, laws, coverage),
-`second_table` (Gemstones), `ladder`, `planner`, `effective` (through training). A function whose name ends
-in `sentence` composes one; the others give a `Claim`, which holds for the table it is about only.
+`second_table` (Gemstones), `ladder`, `planner`, `effective` (through training). A function whose
+name ends in `sentence` composes one; the others give a `Claim` about one table.
 """
 
 from companion.evidence.scaling.effective import inverse_throughout
