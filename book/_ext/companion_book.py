@@ -20,6 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from companion.evidence.chips import style
 from companion.evidence.claims import Claim, expected, interval_words
+from companion.files import stored
 from companion.rooms import picture
 
 MATHJAX = "tex-svg-full.js"
@@ -33,6 +34,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _keep_bars, priority=900)
     app.connect("build-finished", _copy_mathjax)
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("ledger-errors", LedgerErrors)
     app.add_directive("package-rooms", PackageRooms)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -91,6 +93,32 @@ class ClaimsLedger(SphinxDirective):
         told = [_counted(whose, counts) for whose, counts in ledger["counts"].items()]
         summary = " ".join(filter(None, told)) or "No claims yet."
         return [nodes.paragraph(text=summary), *([_table(claims)] if claims else [])]
+
+
+class LedgerErrors(SphinxDirective):
+    """How often the rules are right on planted truths, from the stored study."""
+
+    def run(self) -> list[nodes.Node]:
+        """A sentence on the study, and its table."""
+        record = json.loads(stored("ledger-errors.json").read_text("utf-8"))
+        stamp = record["provenance"]
+        size = stamp["parameters"]
+        told = (
+            f"{size['repeats']:,} planted claims a row, {size['replicates']} replicates behind each "
+            f"interval, run on {stamp['time'][:10]}, commit {stamp['commit']}."
+        )
+        shares = ("right", "wrong", "undecided")
+        head = ["Planted", "Noise", *(share.capitalize() for share in shares)]
+        body = [
+            [row["case"], f"{row['noise']:g}", *(f"{row[share]:.1%}" for share in shares)]
+            for row in record["rows"]
+        ]
+        group = nodes.tgroup("", cols=len(head))
+        group += [nodes.colspec(colwidth=width) for width in (44, 10, 14, 14, 18)]
+        cells = [[[nodes.paragraph(text=cell)] for cell in row] for row in (head, *body)]
+        group += nodes.thead("", _row(cells[0]))
+        group += nodes.tbody("", *(_row(row) for row in cells[1:]))
+        return [nodes.paragraph(text=told), nodes.table("", group, classes=["rates"])]
 
 
 def _counted(whose: str, counts: dict[str, int]) -> str:

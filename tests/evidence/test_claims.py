@@ -73,9 +73,6 @@ def test_verdict_agrees_with_set_relations(a, b, c, d):
     disjoint = high < expected_low or expected_high < low
     expected = REPRODUCED if contained else NOT_REPRODUCED if disjoint else UNDECIDED
     assert one.verdict == expected
-    spread = replace(one, spread=True)
-    wider = high - low > expected_high - expected_low
-    assert spread.verdict == (NOT_REPRODUCED if expected == UNDECIDED and wider else expected)
 
 
 def test_a_claim_about_one_table_is_not_testable_on_another():
@@ -115,6 +112,7 @@ def test_what_an_untrained_network_passes_is_no_evidence():
     inside, outside = measured(0.1, 0.2), measured(2, 3)
     assert beside_untrained(inside, inside, key).verdict == NO_EVIDENCE
     assert not beside_untrained(inside, outside, key).idle
+    assert "may pass" in beside_untrained(inside, measured(0.5, 2), key).idle
     assert not beside_untrained(outside, inside, key).idle
     assert not beside_untrained(inside, None, key).idle
     assert "no untrained" in beside_untrained(inside, None, key, needed=True).idle

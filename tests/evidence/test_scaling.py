@@ -63,9 +63,14 @@ def test_a_claim_about_a_table_is_not_testable_on_another(result):
     mine = replace(result, table_name="mine")
     assert evidence.additivity(mine, held_out).verdict == "not testable here"
     assert evidence.additivity(elsewhere, held_out).key == "additivity-ladder"
-    frame = pd.DataFrame({"dropped": [0, 9], "estimate": [0.9, 1.1]})
+    spans = {"estimate": [0.9, 1.1], "low": [0.8, 1.0], "high": [1.0, 1.2]}
+    frame = pd.DataFrame({"dropped": [0, 9]} | spans)
     assert evidence.robust_depth(frame, "chinchilla").verdict == "reproduced"
     assert evidence.robust_depth(frame, "ladder").verdict == "not testable here"
+    drifts = frame.assign(estimate=[0.9, 1.9], low=[0.8, 1.3], high=[1.0, 2.3])
+    assert evidence.robust_depth(drifts, "chinchilla").verdict == "not reproduced"
+    vague = drifts.assign(low=[0.8, 1.1])
+    assert evidence.robust_depth(vague, "chinchilla").verdict == "undecided"
     assert evidence.second_table(result).verdict == "not testable here"
     gems = replace(result, table_name="gemstones")
     assert evidence.second_table(gems).verdict == "reproduced"

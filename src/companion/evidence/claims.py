@@ -35,7 +35,7 @@ class Measurement:
     unit : str
     level : float
     spread : bool
-        Whether it is a range of estimates, compared as a range.
+        Whether it is a range of estimates, compared as a range and shown as one.
     idle : str
         Why it is no evidence, e.g. that an untrained network passes too.
     expected_low, expected_high : float
@@ -62,18 +62,14 @@ class Measurement:
 
     @property
     def verdict(self) -> str:
-        """Reproduced if the interval lies in the expected range, not if it lies outside.
-
-        Estimates that spread wider than the whole range cannot all lie in it, whichever is right.
-        """
+        """Reproduced if the interval lies in the expected range, not if it lies outside."""
         if self.idle:
             return NO_EVIDENCE
         if self.low >= self.expected_low and self.high <= self.expected_high:
             return REPRODUCED
         if self.high < self.expected_low or self.low > self.expected_high:
             return NOT_REPRODUCED
-        width = self.expected_high - self.expected_low
-        return NOT_REPRODUCED if self.spread and self.high - self.low > width else UNDECIDED
+        return UNDECIDED
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from companion.evidence.calibration.verdict import why_no_test
-from companion.evidence.claims import NOT_TESTABLE, REPRODUCED, Claim, Measurement
+from companion.evidence.claims import NOT_TESTABLE, REPRODUCED, UNDECIDED, Claim, Measurement
 from companion.evidence.registry import Entry, entry
 from companion.statistics.intervals import Interval
 
@@ -87,22 +87,19 @@ def judge(
 def beside_untrained(
     measured: Measurement, twin: Measurement | None, key: str, needed: bool = False
 ) -> Measurement:
-    """The measurement, as no evidence if it is in range and that of an untrained network is too.
+    """The measurement, as no evidence if it is in range and an untrained network may be too.
 
     Where the comparison is `needed`, what is in range with nothing untrained beside it is no
     evidence either. What is out of range counts in any case.
     """
-
-    def inside(m: Measurement) -> bool:
-        return _beside(entry(key), m).verdict == REPRODUCED
-
-    if not inside(measured):
-        return measured
-    if twin is not None and inside(twin):
-        return replace(measured, idle="an untrained network of the same architecture passes too")
-    if twin is None and needed:
-        return replace(measured, idle="no untrained network stands beside it")
-    return measured
+    alone = "no untrained network stands beside it" if needed else ""
+    told = {
+        REPRODUCED: "an untrained network of the same architecture passes too",
+        UNDECIDED: "an untrained network of the same architecture may pass too",
+    }
+    own, other = (m and _beside(entry(key), m).verdict for m in (measured, twin))
+    idle = told.get(other, "") if other else alone
+    return replace(measured, idle=idle) if own == REPRODUCED else measured
 
 
 def stored(claims: Iterable[Claim]) -> list[Claim]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
 from companion.evidence.judging import judge, of
 from companion.evidence.registry import registry
-from companion.evidence.scaling.fit import scope
+from companion.evidence.scaling.fit import ABOUT_ONE, scope
 from companion.scaling.comparison.criteria import unconverged
 from companion.scaling.fitting.result import FitSummary
 from companion.scaling.uncertainty.coverage import stored_coverage
@@ -18,17 +20,29 @@ LEVEL = 0.95  # of the intervals whose coverage was studied
 
 
 def robust_depth(frame, table_name: str) -> Claim:
-    """That the depth exponent does not depend on how many of the highest losses are left out."""
+    """That the depth exponent does not depend on how many of the highest losses are left out.
+
+    Judged by the range of the estimates, and by the interval of the cut that lies farthest off:
+    a range alone grows with the noise of the estimates.
+    """
     estimates = frame["estimate"]
     ends = (float(estimates.median()), float(estimates.min()), float(estimates.max()))
     cuts = f"{frame['dropped'].min()} to {frame['dropped'].max()}"
     return judge(
         "depth-exponent-robust",
-        [Measurement("alpha_ell over all cuts", *ends, spread=True)],
+        [Measurement("alpha_ell over all cuts", *ends, spread=True), _farthest(frame)],
         {"table": table_name, "highest losses left out": cuts},
         data=table_name,
         size=len(frame),
     )
+
+
+def _farthest(frame) -> Measurement:
+    middle = sum(ABOUT_ONE) / 2
+    off = np.maximum(frame["low"] - middle, middle - frame["high"])
+    cut = frame.loc[off.idxmax()]
+    name = f"alpha_ell without the {cut['dropped']:.0f} highest losses, the farthest off"
+    return Measurement(name, *(float(cut[key]) for key in ("estimate", "low", "high")))
 
 
 def additivity(additive: FitSummary, held_out: Mapping[str, Interval]) -> Claim:
