@@ -104,8 +104,8 @@ class LedgerErrors(SphinxDirective):
         stamp = record["provenance"]
         size = stamp["parameters"]
         told = (
-            f"{size['repeats']:,} planted claims a row, {size['replicates']} replicates behind each "
-            f"interval, run on {stamp['time'][:10]}, commit {stamp['commit']}."
+            f"{size['repeats']:,} planted claims a row, {size['replicates']} replicates behind "
+            f"each interval, run on {stamp['time'][:10]}, commit {stamp['commit']}."
         )
         shares = ("right", "wrong", "undecided")
         head = ["Planted", "Noise", *(share.capitalize() for share in shares)]
