@@ -30,8 +30,7 @@ def of(
     interval: Interval, name: str, part: str = "", unit: str = "", idle: str = ""
 ) -> Measurement:
     """An interval as the measurement of a part of a claim."""
-    ends = (interval.estimate, interval.low, interval.high)
-    return Measurement(name, *ends, part, unit, interval.level, idle=idle)
+    return Measurement(name, *map(float, interval), part, unit, interval.level, idle=idle)
 
 
 def judge(
