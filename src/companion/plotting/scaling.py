@@ -184,7 +184,7 @@ def spreads(draws: dict[str, np.ndarray], name: str, ax=None):
     for color, (label, values) in zip(theme.FAMILY_PALETTE, draws.items(), strict=False):
         ax.ecdf(values, color=color, label=label)
     ax.set(xlabel=LABELS.get(name, name), ylabel="share of refits below")
-    ax.legend(loc="lower right")
+    theme.label(ax)
     return ax
 
 
@@ -200,7 +200,7 @@ def criteria(frame, ax=None, columns=("aic", "bic")):
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xlabel("above the best law")
     ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 
@@ -215,7 +215,7 @@ def held_out(frame, ax=None):
     ax.set(xscale="log", xlabel="root mean squared log error")
     _plain_ticks(ax)
     ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return ax
 
 
@@ -237,7 +237,7 @@ def coverage(frame, name: str, ax=None, level: float = 0.95):
     ax.set_yticks(range(len(methods)), [m.replace("_", ", ") for m in methods])
     ax.set_xlabel(f"coverage of {LABELS.get(name, name)}")
     ax.set_ylim(len(methods) - 0.5, -0.5)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 
@@ -270,5 +270,5 @@ def doublings(plans, ax=None):
     ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel("change of the loss by twice the depth (nats/token)")
     ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
