@@ -21,7 +21,7 @@ SECTIONS = [
     "Exercises",
     "What is next",
 ]
-TO_COME = {"toy_regimes", "calibration", "interventions", "across_models"}
+TO_COME = {"calibration", "interventions", "across_models"}
 MORAL = "a moral in every solution"
 MORALS_TO_COME = {
     "ladder_scaling",
