@@ -128,6 +128,7 @@ def campaign(root: Path, kills: int, commands: list[str] | None = None) -> Itera
     import transformers  # noqa: F401
 
     torch.set_num_threads(1)
+    _keep_at_every_step()
     cases = prepared(root)
     for name, case in cases.items():
         if commands and any(commands) and name not in commands:
@@ -337,8 +338,7 @@ def _fresh(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def prepared(root: Path) -> dict[str, Case]:
-    """Models, texts and specifications in a folder that everybody may read, and the commands."""
+def _keep_at_every_step() -> None:
     from companion.interventions import ablation
     from companion.ladder import trainer
     from companion.probing.sweep import checkpoint
@@ -346,6 +346,10 @@ def prepared(root: Path) -> dict[str, Case]:
 
     ablation.SECONDS = trainer.CHECKPOINT_SECONDS = 0.0
     checkpoint.SECONDS = experiment.SAVE_EVERY = 0.0
+
+
+def prepared(root: Path) -> dict[str, Case]:
+    """Models, texts and specifications in a folder that everybody may read, and the commands."""
     root.chmod(0o755)
     model, text = root / "model", root / "text.jsonl"
     _write_models(model)

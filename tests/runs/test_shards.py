@@ -118,7 +118,7 @@ def test_no_scheduler_answers():
 def running(tmp_path):
     """A scheduler and a worker started from the command line: address, process of the scheduler."""
     file = tmp_path / "scheduler.json"
-    words = ["--scheduler-file", str(file), "--no-dashboard"]
+    words = ["--scheduler-file", str(file), "--dashboard-address", ":0"]
     script = Path(sys.executable).with_name("dask")
     scheduler = subprocess.Popen(
         [script, "scheduler", "--port", "0", "--host", "127.0.0.1", *words]

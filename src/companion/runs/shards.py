@@ -71,7 +71,7 @@ def connected(scheduler: str = "local", workers: int | None = None) -> Iterator[
             n_workers=number,
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             env=dict.fromkeys(THREADS, str(max(1, cores // number))),
         ) as cluster,
         distributed.Client(cluster) as client,

@@ -52,8 +52,10 @@ def toy(
         return
     if not spec or kept.out is None:
         raise InputError("companion toy needs a specification and --out FILE.nc (or --list)")
-    if variants and (graph or dealt.shards):
-        raise InputError("--graph and --shards are for one run, not for --variants")
+    if variants and graph:
+        raise InputError("--graph is for one run, not for --variants")
+    if variants and dealt.shards:
+        raise InputError("--shards are of one run, not of --variants")
     chosen = specification(spec, **_changes(change))
     with dealt.options() as workers, shown("shards" if workers else "steps") as progress:
         choice = (Runtime.choose, device, "float32", chosen.seed)
