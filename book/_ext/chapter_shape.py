@@ -2,7 +2,8 @@
 
 Above the answer stand the chapter's verdicts, from the ledger. What prepares a chapter (parameters,
 imports, runs) stands in the notebook where it must run, before the key figure; in the page it is
-folded away behind that figure. What is next follows the table of contents.
+folded away behind that figure. How it is measured shows its titles and opens on demand, as does any
+section that says `{fold}`. What is next follows the table of contents.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 from companion.evidence.chips import chips
 
 SUMMARY = "Parameters, imports and runs behind this figure"
-END = "What is next"
+HOW = "How it is measured"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -25,8 +26,11 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(Next)
     app.add_directive("answer", Answer)
     app.add_directive("what-is-next", WhatIsNext)
+    app.add_node(Fold)
+    app.add_directive("fold", FoldSection)
     app.connect("doctree-read", _fold_preparation)
     app.connect("doctree-resolved", _point_onwards)
+    app.connect("doctree-resolved", _fold_sections)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -58,6 +62,32 @@ class WhatIsNext(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """A placeholder."""
         return [Next()]
+
+
+class Fold(nodes.General, nodes.Element):
+    """Marks the section that it stands in as one to fold."""
+
+
+class FoldSection(SphinxDirective):
+    """The section that this stands in shows its title and opens on demand."""
+
+    def run(self) -> list[nodes.Node]:
+        """A mark."""
+        return [Fold()]
+
+
+def _fold_sections(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put the body of the sections of "How it is measured" and of marked ones into details."""
+    marked = [mark.parent for mark in doctree.findall(Fold)]
+    for mark in list(doctree.findall(Fold)):
+        mark.parent.remove(mark)
+    if any(doctree.findall(nodes.container)):  # a chapter, which has cells
+        sections = [one for one in doctree.findall(nodes.section) if one[0].astext() == HOW]
+        marked += [one for above in sections for one in above if isinstance(one, nodes.section)]
+    for section in marked:
+        section.insert(1, _html("</summary>"))
+        section.insert(0, _html('<details class="more"><summary>'))
+        section += _html("</details>")
 
 
 def _fold_preparation(app: Sphinx, doctree: nodes.document) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from companion.chapters import Book, server
+from companion.chapters import Book, discover, server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -30,6 +30,12 @@ def built() -> Book:
     if not (book.html / "index.html").exists():
         pytest.fail("the book is not built: run `make book` first", pytrace=False)
     return book
+
+
+@pytest.fixture(scope="session")
+def chapters(built: Book) -> set[str]:
+    """The names of the chapters."""
+    return {chapter.name for chapter in discover(built)}
 
 
 @pytest.fixture(scope="session")

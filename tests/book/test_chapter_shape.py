@@ -61,6 +61,20 @@ def test_a_page_without_a_figure_stays_as_it_is(extension):
     assert document.pformat() == before
 
 
+def test_how_it_is_measured_and_marked_sections_open_on_demand(extension):
+    def section(title, *body):
+        return nodes.section("", nodes.title(text=title), *body)
+
+    how = section(extension.HOW, section("The law", nodes.paragraph(text="L")))
+    results = section("Results", section("Open"), section("Aside", extension.Fold()))
+    document = _chapter(_cell("seed = 0"), how, results)
+    extension._fold_sections(None, document, "book/a")
+    folded = [one for one in document.findall(nodes.section) if "<details" in one[0].astext()]
+    assert [one[1].astext() for one in folded] == ["The law", "Aside"]
+    assert [one[-1].astext() for one in folded] == ["</details>"] * 2
+    assert not list(document.findall(extension.Fold))
+
+
 def test_what_is_next_is_what_follows_in_the_contents(extension):
     document = _chapter(extension.Next())
     relations = {"book/a": ["book/intro", None, "book/b"]}

@@ -21,16 +21,13 @@ SECTIONS = [
     "Exercises",
     "What is next",
 ]
-TO_COME = {
-    "toy_entropy",
-    "toy_regimes",
-    "calibration",
+TO_COME = {"toy_regimes", "calibration", "interventions", "across_models"}
+MORAL = "a moral in every solution"
+MORALS_TO_COME = {
     "ladder_scaling",
     "probing",
     "geometry",
-    "interventions",
     "depth_report",
-    "across_models",
     "training_dynamics",
     "scaling_fit",
     "scaling_identifiability",
@@ -54,7 +51,7 @@ def faults(chapter: Chapter) -> list[str]:
         "a figure before what you will learn": any(map(_is_figure, _first_screen(cells))),
         "minutes below what you will learn": "minute" in text.split("## How it is")[0],
         "what is next from the contents": NEXT.search(text),
-        "a moral in every solution": all("So: " in one for one in SOLUTION.findall(text)),
+        MORAL: all("So: " in one for one in SOLUTION.findall(text)),
         "folded plumbing": all(map(_folded, [*code[_key(code) :], code[-1]])),
         "no summary": "## Summary" not in text,
     }
@@ -86,7 +83,7 @@ def test_a_chapter_has_the_shape(chapter):
     if chapter.name in TO_COME:
         assert found, f"{chapter.name} has the shape: take it out of TO_COME"
     else:
-        assert found == []
+        assert found == [MORAL] * (chapter.name in MORALS_TO_COME)
 
 
 def test_a_summary_in_place_of_an_answer_is_a_fault(tmp_path):

@@ -79,7 +79,7 @@ def test_costs_below_zero_are_named_and_not_drawn(ladder, generator):
 def test_ratios_show_controls_and_models(ladder, generator):
     known = controls.table(Runtime.choose("cpu"), (4, 8, 12))
     ax = figures.ratios(ladder, known, generator)
-    assert {text.get_text() for text in ax.texts} == set(controls.REGIMES)
+    assert {text.get_text() for text in ax.texts} >= set(controls.REGIMES)
 
 
 def test_trace_figures_mark_subject_and_what_is_not_known(traced):

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from companion.plotting import ladder
+from companion.plotting import ladder, theme
 
 
 def test_loss_is_drawn_at_the_largest_common_number_of_tokens(ax):
@@ -15,7 +15,7 @@ def test_loss_is_drawn_at_the_largest_common_number_of_tokens(ax):
     ladder.against_depth(table, {"unigram": 6.0}, ax)
     drawn = [bars.lines[0].get_ydata() for bars in ax.containers]
     assert np.allclose(drawn, [[4.38, 4.18], [4.06, 3.86]])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["m = 32", "m = 64"]
+    assert theme.names_of(ax) == ["m = 32", "m = 64"]
 
 
 def test_the_sweep_has_a_panel_for_each_scale_of_the_branches():

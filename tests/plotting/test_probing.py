@@ -72,7 +72,7 @@ def test_relative_depth_ends_at_one(deep):
 @pytest.mark.parametrize("quantity", ["cross_entropy", "entropy", "kl", "top1"])
 def test_both_lenses(deep, quantity):
     ax = probing.lenses(deep, quantity)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+    assert theme.names_of(ax) == [
         "last-block lens",
         "logit lens",
     ]

@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 
 from companion import scaling
 from companion.plotting import scaling as figures
+from companion.plotting import theme
 from companion.scaling import planning
 from companion.scaling.comparison import criteria, cuts
 from companion.scaling.publications.adam import adam
@@ -83,7 +84,7 @@ def test_paths_spreads_and_sweeps(result):
     assert len(axes) == 2
     draws = {"a": np.arange(10.0), "b": np.arange(5.0)}
     ax = figures.spreads(draws, "alpha_ell", plt.figure().gca())
-    assert len(ax.get_legend().texts) == 2
+    assert len(theme.names_of(ax)) == 2
     assert [line.get_xdata()[-1] for line in ax.lines] == [9, 4]
     frame = cuts.drop_sweep(result.table, "additive", [0, 42], "alpha_ell")
     assert "distinct" in frame["refused"][1] or "rows cannot" in frame["refused"][1]

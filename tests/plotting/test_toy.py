@@ -64,7 +64,7 @@ def test_figure_is_drawn_with_labels(result, ax, name):
     assert ax.get_xlabel()
     assert ax.get_ylabel()
     assert ax.get_lines()
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    names = theme.names_of(ax)
     assert len(names) == (4 if name == "loss_by_time" else 2)
 
 
@@ -100,7 +100,7 @@ def compared():
 
 def test_variants_show_their_exponents(compared, ax):
     students.variants(compared, ax)
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    names = theme.names_of(ax)
     assert names == [r"euler: $\alpha$ = 1.00", r"depth attention: $\alpha$ = 1.50"]
 
 
@@ -134,6 +134,6 @@ def test_gains_of_variants_are_drawn_for_each_target(compared, ax):
     parity = compared.assign_attrs(specification=json.dumps({"teacher": "parity", "rho": [0.0]}))
     students.variant_gains(compared, parity, ax=ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["depth attention"]
-    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    names = theme.names_of(ax)
     assert names == ["independent teacher", "running products"]
     assert ax.get_lines()[0].get_xdata()[0] == pytest.approx(0.5)

@@ -75,7 +75,7 @@ def strip(
         ends = min(i.low for i in beside), max(i.high for i in beside)
         ax.axvspan(*ends, color=theme.INK, alpha=0.12, linewidth=0)
     ax.set_yticks(range(len(told)), [r.name for r in told])
-    ax.set_title(name, fontsize=9)
+    ax.set_title(name)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     return ax
 
@@ -124,7 +124,7 @@ def losses(
     ax.axhline(1, color=theme.INK, linestyle="--", linewidth=1)
     ax.set_yscale("symlog", linthresh=1)
     ax.set(xlabel=r"depth $l/\ell$", ylabel=r"loss left, $(L_l - L)/(\ln V - L)$", title=lens)
-    ax.annotate("uniform guess", (0.02, 1.08), color=theme.INK, fontsize=9)
+    ax.annotate("uniform guess", (0.02, 1.08), color=theme.INK)
     ax.set_yticks([0, 0.5, 1, 2, 5, 10], ["0", "0.5", "1", "2", "5", "10"])
     return _finished(ax)
 
@@ -140,7 +140,7 @@ def skips(c: Comparison, generator: np.random.Generator, ax: Axes | None = None)
     deep = {n: d for n, d in c.disturbed.items() if d.attrs["ell"] >= FEWEST_BLOCKS}
     ax = _curves(c, deep, curve, ax)
     ax.axhline(1, color=theme.INK, linestyle="--", linewidth=1)
-    ax.annotate("equal share", (0.02, 1.1), color=theme.INK, fontsize=9)
+    ax.annotate("equal share", (0.02, 1.1), color=theme.INK)
     ax.set_yscale("symlog", linthresh=0.1)
     ax.set(xlabel=r"depth of the block, $(l + 1/2)/\ell$", ylabel="cost of skipping, equal shares")
     ax.set_yticks([0, 0.1, 1, 10], ["0", "0.1", "1", "10"])
@@ -181,7 +181,7 @@ def depths(c: Comparison, errors: Mapping[str, Any], ax: Axes | None = None) -> 
             ax.plot(r.ell, twin.rotation.estimate, "o", color=colour, markerfacecolor="none")
         if band := error_band(errors, r, "rotation times blocks"):
             ax.plot([r.ell] * 2, np.array(band) / r.ell, color=colour, alpha=0.25, linewidth=9)
-        place = {"xytext": (6, 6), "textcoords": "offset points", "fontsize": 9}
+        place = {"xytext": (6, 6), "textcoords": "offset points"}
         ax.annotate(r.name, (r.ell, r.rotation.estimate), color=colour, **place)
     _guides(ax, [*c.ladder, *c.real])
     ells = sorted({r.ell for r in (*c.ladder, *c.real)})
@@ -200,7 +200,7 @@ def _guides(ax: Axes, chosen: Iterable[Row]) -> None:
     for power in (-1.0, -0.5):
         heights = first.rotation.estimate * (reach / reach[0]) ** power
         ax.plot(reach, heights, ":", color=theme.INK, linewidth=1)
-        place = {"xytext": (6, -3), "textcoords": "offset points", "fontsize": 9}
+        place = {"xytext": (6, -3), "textcoords": "offset points"}
         ax.annotate(f"{power:g}", (reach[1], heights[1]), color=theme.INK, **place)
 
 
@@ -238,5 +238,5 @@ def _label(ax: Axes, ends: Iterable[tuple[Any, Any, Any]]) -> Axes:
     for height, name, colour in told:
         free = max(height, free + GAP)
         place = {"xycoords": "axes fraction", "va": "center", "annotation_clip": False}
-        ax.annotate(name, (1.02, free), color=colour, fontsize=9, **place)
+        ax.annotate(name, (1.02, free), color=colour, **place)
     return ax

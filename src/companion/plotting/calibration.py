@@ -82,7 +82,7 @@ def worth(study: xr.Dataset, ax: Axes | None = None) -> Axes:
             mark = " ●" if tuple(pair) in good else ""
             ink = "white" if value < 0.6 else "black"
             text = "–" if np.isnan(value) else f"{value:.2f}{mark}"
-            ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=10)
+            ax.text(column, row, text, ha="center", va="center", color=ink)
     labels = ["\n".join(SHORT[one] for one in pair) for pair in pairs]
     ax.set_xticks(range(len(pairs)), labels)
     ax.set_yticks(range(len(names)), names)
@@ -133,7 +133,7 @@ def shared_errors(core: xr.Dataset, apart: str = "both") -> Figure:
         ax.set_xticks(ell, [str(one) for one in ell])
         ax.minorticks_off()
         ax.set_xlabel(r"depth $\ell$ (blocks)")
-        ax.legend(fontsize=9)
+        theme.label(ax)
     return figure
 
 
@@ -154,7 +154,7 @@ def traded(trade: xr.Dataset, hidden: int = 32, ax: Axes | None = None) -> Axes:
     ax.minorticks_off()
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("blocks x hidden units a channel")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -169,5 +169,5 @@ def gains(core: xr.Dataset, ell: int, students: Sequence[int] = (1, 2, 4, 8, 16)
         ax.loglog(students, mean, label=SHORT[str(regime)], **style)
     ax.loglog(students, 1 / np.array(students), color=theme.INK, linestyle=":", label="1/M")
     ax.set(xlabel="students averaged, M", ylabel="loss over that of one")
-    ax.legend()
+    theme.label(ax)
     return ax

@@ -51,7 +51,7 @@ def by_layer(
     ax.axhline(0, color=theme.INK, linewidth=0.8)
     ax.set(xlabel="disturbed block $l$", ylabel=LOSS)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -75,7 +75,7 @@ def across(
     ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
     ax.set(xlabel="relative depth", ylabel=LOSS, title=kind, xlim=(0, 1))
     if datasets:
-        ax.legend()
+        theme.label(ax)
     else:
         ax.text(0.5, 0.5, "no run", ha="center", transform=ax.transAxes, color=theme.INK)
     return ax
@@ -109,7 +109,7 @@ def against_depth(
     ax.set_title(f"not above zero: {', '.join(below)}" if below else "")
     ax.set_xticks(depths, [str(ell) for ell in depths])
     ax.minorticks_off()
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -140,7 +140,7 @@ def ratios(
     ax.axvline(1, color=theme.INK, linestyle=":")
     ax.axhline(0.75, color=theme.INK, linestyle=":")
     ax.set(xlabel="swap / skip", ylabel="average / skip")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -155,12 +155,12 @@ def knowledge(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         ax.plot(draws, np.full(len(draws), height), "|", color=colour, markersize=9)
         ax.plot(float(one.probability_clean), height, "o", color=colour)
     names = [_name(dataset.isel(prompt=index)) for index in order]
-    ax.set_yticks(range(len(order)), names, fontsize=8)
+    ax.set_yticks(range(len(order)), names)
     ax.plot([], [], "o", color=theme.FAMILY_PALETTE[0], label="clean, known")
     ax.plot([], [], "o", color=theme.INK, label="clean, not known")
     ax.plot([], [], "|", color=theme.INK, markersize=9, label="subject corrupted")
     ax.set(xscale="log", xlabel="probability of the target")
-    ax.legend(loc="lower right", fontsize=8)
+    theme.label(ax)
     return ax
 
 
@@ -180,7 +180,7 @@ def restored(dataset: xr.Dataset, index: int, ax: Axes | None = None) -> Axes:
     labels = [_token(text) + mark for text, mark in zip(one.token_text.values, marks, strict=True)]
     ax.set_yticks(range(len(labels)), labels)
     ax.set(xlabel="restored layer of $h$")
-    ax.set_title(_name(one) + ("" if one.known else " (not known)"), fontsize=9)
+    ax.set_title(_name(one) + ("" if one.known else " (not known)"))
     ax.grid(False)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
@@ -249,7 +249,7 @@ def handovers(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.axvline(everything.estimate, color=theme.INK, linewidth=0.8)
     if np.isfinite(everything.low):
         ax.axvspan(everything.low, everything.high, color=theme.INK, alpha=0.15, linewidth=0)
-    ax.set_yticks(range(len(order)), [f"{n} ({_count(parts[n])})" for n in order], fontsize=9)
+    ax.set_yticks(range(len(order)), [f"{n} ({_count(parts[n])})" for n in order])
     ax.set(xlabel="relative depth at which the last token takes over", xlim=(0, 1))
     return ax
 

@@ -19,7 +19,7 @@ def training(curves: Mapping[int, DataFrame], ax: Axes | None = None, smooth: in
         mean = curve["loss"].rolling(smooth, min_periods=1).mean()
         ax.plot(curve["tokens"], mean, color=colour, label=f"{ell} blocks")
     ax.set(xscale="log", xlabel="training tokens", ylabel="training loss (nats/token)")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -45,7 +45,7 @@ def against_depth(table: DataFrame, baselines: Mapping[str, float], ax: Axes | N
     ax.set_xticks(sorted(set(longest["ell"])))
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -75,5 +75,5 @@ def sweep(table: DataFrame, axes: Sequence[Axes] | None = None) -> Sequence[Axes
             ax.plot(rows["learning_rate"], rows["loss"], "o-", color=colours[ell], label=ell)
         ax.set(xscale="log", xlabel="peak learning rate", title=titles[str(scale)])
         ax.set_ylabel("held-out loss (nats/token)")
-    axes[0].legend(title="blocks")
+    theme.label(axes[0], "blocks")
     return axes

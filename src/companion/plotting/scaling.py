@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from companion.plotting import theme
-from companion.scaling import FitResult, LikelihoodProfile
+from companion.scaling import FitResult, LikelihoodProfile, planning
 
 LABELS = {
     "m": "width $m$ (channels)",
@@ -184,7 +184,7 @@ def spreads(draws: dict[str, np.ndarray], name: str, ax=None):
     for color, (label, values) in zip(theme.FAMILY_PALETTE, draws.items(), strict=False):
         ax.ecdf(values, color=color, label=label)
     ax.set(xlabel=LABELS.get(name, name), ylabel="share of refits below")
-    ax.legend(loc="lower right")
+    theme.label(ax)
     return ax
 
 
@@ -200,7 +200,7 @@ def criteria(frame, ax=None, columns=("aic", "bic")):
     ax.set_xscale("symlog", linthresh=10)
     ax.set_xlabel("above the best law")
     ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 
@@ -215,7 +215,7 @@ def held_out(frame, ax=None):
     ax.set(xscale="log", xlabel="root mean squared log error")
     _plain_ticks(ax)
     ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return ax
 
 
@@ -237,7 +237,7 @@ def coverage(frame, name: str, ax=None, level: float = 0.95):
     ax.set_yticks(range(len(methods)), [m.replace("_", ", ") for m in methods])
     ax.set_xlabel(f"coverage of {LABELS.get(name, name)}")
     ax.set_ylim(len(methods) - 0.5, -0.5)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax
 
 
@@ -251,6 +251,26 @@ def subsets(frame, ax=None):
     ax.set_yticks(rows, frame["rows"])
     ax.set_xlabel(LABELS["alpha_ell"])
     ax.invert_yaxis()
+    return ax
+
+
+def best_by_depth(result, draws, budget, ax=None):
+    """The lowest loss at each depth within a budget, its 95 % band, and where rows end (grey)."""
+    ax = ax or plt.gca()
+    found = planning.by_depth(result, draws, budget)
+    near = found["loss"] < 1.1 * found["loss"].min()
+    ell, loss, low, high = (found[name][near] for name in ("ell", "loss", "low", "high"))
+    ax.fill_between(ell, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95 % of refits")
+    ax.semilogx(ell, loss, color=BLUE)
+    ax.axvline(ell[loss.argmin()], color=RED, linestyle="--", label="best depth")
+    least, most = planning.seen(result.table)["ell"]
+    for start, stop in ((ell[0], least), (most, ell[-1])):
+        if start < stop:
+            ax.axvspan(start, stop, color=theme.INK, alpha=0.15, linewidth=0)
+            ax.axvline(most if stop > most else least, color=theme.INK, linewidth=0.8)
+    ax.set(xlabel=r"depth $\ell$ (blocks)", ylabel="lowest loss (nats/token)")
+    ax.set_title("grey: beyond the rows of the fit", fontsize="medium")
+    ax.legend()
     return ax
 
 
@@ -270,5 +290,5 @@ def doublings(plans, ax=None):
     ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel("change of the loss by twice the depth (nats/token)")
     ax.invert_yaxis()
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return ax

@@ -34,7 +34,7 @@ def rotation_by_depth(result: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel(r"mean rotation $\theta$ (rad)")
     plain_ticks(ax, ell)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -50,7 +50,7 @@ def update_correlation(result: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("distance between blocks (layers)")
     ax.set_ylabel("cosine of their updates")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -72,7 +72,7 @@ def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset, ax: Axes | None = Non
     ax.set_xlabel("evaluations (plain blocks, or twice the midpoint blocks)")
     ax.set_ylabel("loss, plain over midpoint")
     plain_ticks(ax, plain["depth"].values)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -88,7 +88,7 @@ def variants(compared: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel("test loss at the best learning rate")
     plain_ticks(ax, loss["depth"].values)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -113,5 +113,5 @@ def variant_gains(*compared: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax.locator_params(axis="x", nbins=5)
     ax.set_xlabel("depth exponent, variant minus plain block")
     ax.set_ylabel("residual connection")
-    ax.legend()
+    theme.label(ax)
     return ax

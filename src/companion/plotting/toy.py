@@ -68,7 +68,7 @@ def loss_by_depth(
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel(f"test loss ({last['test_loss'].attrs.get('units', 'nats')})")
     plain_ticks(ax, ell)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -88,7 +88,7 @@ def predictions(result: xr.Dataset, ax: Axes, *, tau: float | None = None) -> Ax
     for (name, line), style in zip(lines.items(), (":", "-.", (0, (1, 4))), strict=True):
         ax.plot(ell, top * line / line[0], color=theme.INK, linestyle=style, label=name)
     ax.set_ylim(view)
-    ax.legend(fontsize="small", loc="lower left")
+    theme.label(ax)
     return ax
 
 
@@ -106,7 +106,7 @@ def beside(
     if absent:
         right.set_axis_off()
         words = textwrap.fill(absent[0], 44, break_long_words=False)
-        right.text(0.5, 0.5, words, ha="center", va="center", fontsize="small")
+        right.text(0.5, 0.5, words, ha="center", va="center")
     else:
         draw(*(run.result for run in stored), ax=right)
     return [left, right]
@@ -152,7 +152,7 @@ def exponent_by_temperature(
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel(r"temperature $\tau$" if against == "tau" else "entropy of the target (nats)")
     ax.set_ylabel(r"depth exponent $\alpha_\ell$")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -173,7 +173,7 @@ def entropy_by_temperature(entropy: xr.DataArray, ax: Axes | None = None) -> Axe
         ax.semilogx(rows["temperature"], rows.mean("teacher"), label=teacher_name(rho), **style)
     ax.set_xlabel(r"temperature $\tau$")
     ax.set_ylabel("entropy of the target (nats)")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -191,7 +191,7 @@ def loss_by_time(
         ax.loglog(curve["step"], curves.sel(depth=ell), color=tint, label=str(ell))
     ax.set_xlabel("training step")
     ax.set_ylabel(f"test loss ({result['test_loss'].attrs.get('units', 'nats')})")
-    ax.legend(title=r"depth $\ell$", ncols=2)
+    theme.label(ax, r"depth $\ell$")
     return ax
 
 
@@ -211,7 +211,7 @@ def exponent_by_time(result: xr.Dataset, ax: Axes | None = None, *, tau: float) 
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel("training step")
     ax.set_ylabel(r"depth exponent $\alpha_\ell$")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -233,5 +233,5 @@ def local_slopes(results: dict[str, xr.Dataset], ax: Axes | None = None) -> Axes
     ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_xlabel(r"depth of the student $\ell$ (blocks)")
     ax.set_ylabel(r"local slope $-d\ln L / d\ln\ell$")
-    ax.legend()
+    theme.label(ax)
     return ax

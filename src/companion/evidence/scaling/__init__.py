@@ -34,6 +34,7 @@ from companion.evidence.scaling.identifiability import (
 from companion.evidence.scaling.planner import (
     inefficient_depth,
     plan_row,
+    reach_sentence,
     shape_sentence,
     warnings_of,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "plan_row",
     "preference_sentence",
     "published_optimum",
+    "reach_sentence",
     "reproduction_sentence",
     "robust_depth",
     "rows_sentence",

@@ -39,7 +39,7 @@ def against_step(tracked: Dataset, quantity: str, ax: Axes | None = None) -> Axe
         ax.fill_between(tracked["step"], low, high, color=colour, alpha=0.2, linewidth=0)
     ax.set(ylabel=LABELS[quantity])
     _steps(ax, tracked["step"].values)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -50,7 +50,7 @@ def profiles(tracked: Dataset, model: str, quantity: str, ax: Axes | None = None
     for step, colour in zip(some["step"], theme.depth_palette(some.sizes["step"]), strict=True):
         ax.plot(some["layer"], some.sel(step=step), color=colour, label=f"{int(step)}")
     ax.set(xlabel="layer", ylabel=LABELS[quantity])
-    ax.legend(title="step", fontsize="small", ncols=2)
+    theme.label(ax, "step")
     return ax
 
 
@@ -74,7 +74,7 @@ def exponents(
     every = sorted({x for frame in families.values() for x in frame.index})
     _steps(ax, np.array(every))
     ax.set(xlabel=str(next(iter(families.values())).index.name), ylabel="exponent")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -88,7 +88,7 @@ def detours(alarms: DataFrame, ax: Axes | None = None) -> Axes:
     ax.axhline(TURNED_BACK, linestyle=":", color=theme.INK)
     ax.set(ylabel="detour")
     _steps(ax, np.unique(alarms["step"]))
-    ax.legend()
+    theme.label(ax)
     return ax
 
 

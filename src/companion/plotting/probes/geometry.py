@@ -91,7 +91,7 @@ def correlation_by_lag(datasets: Mapping[str, xr.Dataset], ax: Axes | None = Non
     ax.set(
         xlabel="distance $|i - j|$ in layers", ylabel=r"mean $\cos(\Delta h_i, \Delta h_j)$, middle"
     )
-    ax.legend()
+    theme.label(ax)
     return whole_layers(ax)
 
 
@@ -128,7 +128,7 @@ def rotation_against_depth(
             _fitted(ax, depths, rotation, colour)
     ax.set(xscale="log", yscale="log", xlabel=r"depth $\ell$ (blocks)")
     ax.set_ylabel(r"mean middle rotation $\bar\theta$ (rad)")
-    ax.legend()
+    theme.label(ax)
     depth_ticks(plain_logs(ax), {k: d for f in families.values() for k, d in f.items()})
     return ax
 
@@ -143,7 +143,7 @@ def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
         values = y[first] * (reach / reach[0]) ** exponent
         ax.plot(reach, values, color=theme.INK, linestyle=":", linewidth=1)
         place = {"xytext": (7, -3), "textcoords": "offset points"}
-        ax.annotate(f"{exponent:g}", (reach[-1], values[-1]), color=theme.INK, fontsize=9, **place)
+        ax.annotate(f"{exponent:g}", (reach[-1], values[-1]), color=theme.INK, **place)
     return ax
 
 
@@ -155,7 +155,7 @@ def noise_floor(dataset: xr.Dataset, quantity: str = "theta", ax: Axes | None = 
     known = np.flatnonzero(np.isfinite(noise))
     ax.plot(known, noise[known], color=theme.FAMILY_PALETTE[1], linestyle="--", label="rounding")
     ax.set_yscale("log")
-    ax.legend()
+    theme.label(ax)
     return plain_logs(ax)
 
 
@@ -166,7 +166,7 @@ def compare(
     ax = ax or plt.gca()
     for style, (name, dataset) in zip(RUN_STYLES, datasets.items(), strict=False):
         line(dataset, quantity, ax, label=name, markerfacecolor="none", **style, **options)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -185,7 +185,7 @@ def profiles_across(
     ax.set(xlabel=r"depth of the block, $(l + 1/2)/\ell$", ylabel=label)
     if scale:
         ax.set_ylabel(rf"$\ell\,\times$ {label}")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 

@@ -135,7 +135,7 @@ def lenses(dataset: xr.Dataset, quantity: str = "cross_entropy", ax: Axes | None
         if quantity + suffix in dataset:
             line(dataset, quantity + suffix, ax, color=colour, label=label)
     ax.set_ylabel(_label(quantity))
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -151,7 +151,7 @@ def across_depths(
     for name, colour in depth_colours(datasets).items():
         label = f"$\\ell = {datasets[name].attrs['ell']}$"
         line(datasets[name], quantity, ax, relative=relative, color=colour, label=label)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
@@ -182,7 +182,7 @@ def _cut_highest(ax: Axes, layers: np.ndarray, heights: np.ndarray) -> None:
         top = 1.5 * second
         ax.set_ylim(top=top)
         place = (layers[heights.argmax()] + 0.5, 0.97 * top)
-        ax.annotate(f"cut: {first:.2f}", place, color=theme.INK, va="top", fontsize=9)
+        ax.annotate(f"cut: {first:.2f}", place, color=theme.INK, va="top")
 
 
 def update_parts(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
@@ -192,7 +192,7 @@ def update_parts(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
         if quantity in dataset and np.isfinite(profile(dataset, quantity)).any():
             line(dataset, quantity, ax, color=colour, label=label)
     ax.set(yscale="log", ylabel="mean norm")
-    ax.legend()
+    theme.label(ax)
     return plain_logs(ax)
 
 
@@ -204,7 +204,7 @@ def first_and_rest(dataset: xr.Dataset, quantity: str = "norm", ax: Axes | None 
         if np.isfinite(profile(dataset, quantity, group=group)).any():
             line(dataset, quantity, ax, group=group, color=colour, label=label)
     ax.set_yscale("log")
-    ax.legend()
+    theme.label(ax)
     return plain_logs(ax)
 
 
@@ -237,7 +237,7 @@ def own_loss(datasets: Mapping[str, xr.Dataset], ax: Axes | None = None) -> Axes
         ax.errorbar(ell, loss.estimate, yerr=half, marker="o", color=colour, label=name)
     ax.set(xscale="log", xlabel=r"depth $\ell$ (blocks)", ylabel=LABELS["cross_entropy"])
     depth_ticks(ax, datasets)
-    ax.legend()
+    theme.label(ax)
     return ax
 
 
