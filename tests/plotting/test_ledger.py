@@ -45,7 +45,7 @@ def test_one_bound_stands_in_the_middle_and_all_values_on_the_strip():
 
 def test_an_interval_beyond_the_strip_ends_in_an_arrow():
     inside, beyond = ledger.strip(measured()), ledger.strip(measured(high=40.0))
-    assert "L" not in re.search(r'<path d="(M[^"]*H[^"]*)"', inside)[1]
+    assert "L" not in re.search(r'<path d="(M[^"]*H[^"]*v8[^"]*)"', inside)[1]
     assert f"L{WIDTH:.1f} {HEIGHT / 2}" in beyond
 
 
@@ -75,6 +75,14 @@ def test_a_measurement_leads_to_its_run_and_may_be_no_evidence():
     assert 'href="probing.html#claim-one"' in drawn
     assert 'href="probing.html#claim-one-stored"' in drawn
     assert "(stored, beside)" in drawn
+
+
+def test_of_many_measurements_what_decides_and_what_contradicts_is_seen_first():
+    many = [measured(name=f"{i}", decides=i < 4) for i in range(6)]
+    many[3] |= {"verdict": "not reproduced"}
+    drawn = ledger.forest([claim(measurements=many)])
+    assert re.findall(r'one">(\d)</a>', drawn) == list("301245")
+    assert drawn.index("<summary>3 more</summary>") > drawn.index(">1</a>")
 
 
 def test_text_from_claims_is_escaped():
