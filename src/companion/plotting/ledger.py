@@ -115,13 +115,14 @@ def _claim(claim: Mapping[str, Any]) -> str:
     verdict = claim["verdict"]
     ranked = sorted(claim["measurements"], key=_rank)
     rows = [_row(one, claim["key"]) for one in ranked]
-    shown, folded = "".join(rows[:SHOWN]), "".join(rows[SHOWN:])
-    if folded:
-        shown += f"<details><summary>{len(rows) - SHOWN} more</summary>{folded}</details>"
+    more = f", and {len(rows) - SHOWN} more" if rows[SHOWN:] else ""
+    why = f'<p class="why">{html.escape(claim["untestable"])}</p>' if claim["untestable"] else ""
+    shown = "".join([*rows[:SHOWN], why])
+    folded = f"<details><summary>How{more}</summary>{_how(claim)}{''.join(rows[SHOWN:])}</details>"
     return (
         f'<article class="{style(verdict)}" data-verdict="{verdict}">'
         f"<p>{chip(verdict)} {html.escape(claim['statement'])} "
-        f"<em>({html.escape(claim['source'])})</em></p>{shown}{_why(claim)}</article>"
+        f"<em>({html.escape(claim['source'])})</em></p>{shown}{folded}</article>"
     )
 
 
@@ -132,9 +133,9 @@ def _rank(one: Mapping[str, Any]) -> tuple[bool, int]:
     return not one["decides"], against.index(verdict) if verdict in against else len(against)
 
 
-def _why(claim: Mapping[str, Any]) -> str:
-    told = [claim["untestable"], f"Measured: {claim['estimand']}", f"Decided by {claim['why']}"]
-    return f'<p class="why">{html.escape(". ".join(filter(None, told)))}.</p>'
+def _how(claim: Mapping[str, Any]) -> str:
+    told = f"Measured: {claim['estimand']}. Decided by: {claim['why']}."
+    return f'<p class="why">{html.escape(told)}</p>'
 
 
 def _row(one: Mapping[str, Any], key: str) -> str:
