@@ -45,7 +45,7 @@ class Answer(SphinxDirective):
         self.env.note_dependency(str(path))
         chapter = self.env.docname.rpartition("/")[2]
         claims = json.loads(path.read_text("utf-8"))["claims"]
-        verdicts = [(one["key"], one["verdict"]) for one in claims if one["chapter"] == chapter]
+        verdicts = [(one["anchor"], one["verdict"]) for one in claims if one["chapter"] == chapter]
         box = nodes.container(classes=["answer"])
         box += _html(chips(verdicts))
         self.state.nested_parse(self.content, self.content_offset, box)

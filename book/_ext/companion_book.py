@@ -19,7 +19,8 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
 from companion.evidence.chips import style
-from companion.evidence.claims import Claim, expected
+from companion.evidence.claims import Claim, expected, interval_words
+from companion.files import stored
 from companion.rooms import picture
 
 MATHJAX = "tex-svg-full.js"
@@ -33,6 +34,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _keep_bars, priority=900)
     app.connect("build-finished", _copy_mathjax)
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("ledger-errors", LedgerErrors)
     app.add_directive("package-rooms", PackageRooms)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -87,13 +89,45 @@ class ClaimsLedger(SphinxDirective):
         path = Path(self.env.srcdir) / "claims.json"
         self.env.note_dependency(str(path))
         ledger = json.loads(path.read_text("utf-8"))
-        claims = [Claim.from_dict(record) for record in ledger["claims"]]
-        counts = [f"{count} {verdict}" for verdict, count in ledger["counts"].items() if count]
-        summary = f"{len(claims)} claims: {', '.join(counts)}." if claims else "No claims yet."
+        claims = ledger["claims"]
+        told = [_counted(whose, counts) for whose, counts in ledger["counts"].items()]
+        summary = " ".join(filter(None, told)) or "No claims yet."
         return [nodes.paragraph(text=summary), *([_table(claims)] if claims else [])]
 
 
-def _table(claims: list[Claim]) -> nodes.table:
+class LedgerErrors(SphinxDirective):
+    """How often the rules are right on planted truths, from the stored study."""
+
+    def run(self) -> list[nodes.Node]:
+        """A sentence on the study, and its table."""
+        record = json.loads(stored("ledger-errors.json").read_text("utf-8"))
+        stamp = record["provenance"]
+        size = stamp["parameters"]
+        told = (
+            f"{size['repeats']:,} planted claims a row, {size['replicates']} replicates behind "
+            f"each interval, run on {stamp['time'][:10]}, commit {stamp['commit']}."
+        )
+        shares = ("right", "wrong", "undecided")
+        head = ["Planted", "Noise", *(share.capitalize() for share in shares)]
+        body = [
+            [row["case"], f"{row['noise']:g}", *(f"{row[share]:.1%}" for share in shares)]
+            for row in record["rows"]
+        ]
+        group = nodes.tgroup("", cols=len(head))
+        group += [nodes.colspec(colwidth=width) for width in (44, 10, 14, 14, 18)]
+        cells = [[[nodes.paragraph(text=cell)] for cell in row] for row in (head, *body)]
+        group += nodes.thead("", _row(cells[0]))
+        group += nodes.tbody("", *(_row(row) for row in cells[1:]))
+        return [nodes.paragraph(text=told), nodes.table("", group, classes=["rates"])]
+
+
+def _counted(whose: str, counts: dict[str, int]) -> str:
+    listed = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    owner = "of the paper" if whose == "paper" else "of ours"
+    return f"{sum(counts.values())} claims {owner}: {listed}." if listed else ""
+
+
+def _table(claims: list[dict[str, Any]]) -> nodes.table:
     group = nodes.tgroup(cols=len(COLUMNS))
     group += [nodes.colspec(colwidth=width) for width in COLUMNS.values()]
     head = _row([[nodes.paragraph(text=name)] for name in COLUMNS])
@@ -106,23 +140,23 @@ def _row(cells: list[list[nodes.Node]]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", *cell) for cell in cells))
 
 
-def _cells(claim: Claim) -> list[list[nodes.Node]]:
+def _cells(record: dict[str, Any]) -> list[list[nodes.Node]]:
+    claim = Claim.from_dict(record)
     statement = nodes.paragraph(text=f"{claim.statement} ")
     statement += nodes.emphasis(text=f"({claim.source}) ")
-    place = f"{claim.chapter}.html#claim-{claim.key}"
+    place = f"{claim.chapter}.html#{claim.anchor}"
     statement += nodes.reference("", f"chapter {claim.chapter}", refuri=place, internal=True)
     measured = [nodes.paragraph(text=_measured(one)) for one in claim.measurements]
     scope = "; ".join(f"{key}: {value}" for key, value in claim.scope.items())
-    verdict = nodes.strong(text=claim.verdict, classes=[style(claim.verdict)])
+    verdict = nodes.strong(text=record["verdict"], classes=[style(record["verdict"])])
     return [
-        [statement],
+        [statement, nodes.paragraph(text=f"Estimand: {record['estimand']}.")],
         measured or [nodes.paragraph(text=claim.untestable)],
-        [nodes.paragraph(text=scope)],
+        [nodes.paragraph(text=f"{scope}. Decided by: {record['why']}.")],
         [nodes.paragraph("", "", verdict)],
     ]
 
 
 def _measured(one: Any) -> str:
     unit = f" {one.unit}" if one.unit else ""
-    interval = f"{one.level:.0%} interval [{one.low:.4g}, {one.high:.4g}]"
-    return f"{one.name}: {one.estimate:.4g}{unit}, {interval}, expected {expected(one)}"
+    return f"{one.name}: {one.estimate:.4g}{unit}, {interval_words(one)}, expected {expected(one)}"

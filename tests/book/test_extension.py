@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from companion.evidence.claims import Claim, Measurement
+from companion.evidence import Measurement, judge
+from companion.evidence.judging import row_record, rows
 from companion.files import checkout
 
 ROOT = checkout()
@@ -61,12 +63,13 @@ def test_the_picture_of_the_rooms_is_drawn_for_pages(extension):
 
 
 def test_a_row_of_the_ledger_says_all_there_is_to_a_claim(extension):
-    measured = Measurement("slope", -0.9, -1.1, -0.7, expected_high=-0.5, unit="1")
-    scope = {"model": "small"}
-    claim = Claim("falls", "It falls.", "figure 1", scope, (measured,), chapter="probing")
-    cells = [" ".join(node.astext() for node in cell) for cell in extension._cells(claim)]
-    assert cells[0] == "It falls. (figure 1) chapter probing"
-    assert cells[1] == "slope: -0.9 1, 95% interval [-1.1, -0.7], expected at most -0.5"
-    assert cells[2:] == ["model: small", "reproduced"]
-    (statement,) = extension._cells(claim)[0]
-    assert statement[-1]["refuri"] == "probing.html#claim-falls"
+    measured = Measurement("excess", -0.9, -1.1, -0.7, unit="1")
+    claim = judge("additivity", [measured], {"table": "chinchilla"}, data="chinchilla")
+    record = row_record(*next(iter(rows([replace(claim, chapter="scaling_fit")]))))
+    cells = [" ".join(node.astext() for node in cell) for cell in extension._cells(record)]
+    assert cells[0].startswith(claim.statement)
+    assert "Estimand: mean squared error on held-out shapes" in cells[0]
+    assert cells[1] == "excess: -0.9 1, 95% interval [-1.1, -0.7], expected at most 0.05"
+    assert cells[2:] == ["table: chinchilla. Decided by: one run.", "reproduced"]
+    statement = extension._cells(record)[0][0]
+    assert statement[-1]["refuri"] == "scaling_fit.html#claim-additivity"

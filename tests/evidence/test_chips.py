@@ -19,7 +19,7 @@ def test_a_chip_says_its_verdict_in_a_word_for_those_who_see_no_colour():
 
 
 def test_a_chapter_s_chips_count_its_verdicts_and_lead_to_the_first_of_each():
-    drawn = chips([("a", REPRODUCED), ("b", NOT_TESTABLE), ("c", REPRODUCED)])
+    drawn = chips([("claim-a", REPRODUCED), ("claim-b", NOT_TESTABLE), ("claim-c", REPRODUCED)])
     assert f"2 {REPRODUCED}" in drawn
     assert f"1 {NOT_TESTABLE}" in drawn
     assert 'href="#claim-a"' in drawn

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from companion.evidence import interventions as findings
+from companion.evidence.disturbed import interventions as findings
 from companion.interventions import Pretrained
 
 

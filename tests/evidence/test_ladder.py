@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from companion.evidence import ladder
+from companion.evidence.scaling import ladder
 from companion.ladder import analysis
+from companion.scaling.comparison.effective import effective_exponents
 
 
 def test_the_cost_of_one_rate_for_all_depths():
@@ -78,3 +79,38 @@ def test_seed_noise_is_pooled_over_shapes():
     assert noise["deviation"].tolist() == pytest.approx([0.05, 0.05], rel=0.1)
     assert "deviates by 0.05" in ladder.noise_sentence(noise)
     assert "No shape" in ladder.noise_sentence(analysis.seed_noise(table.iloc[-1:]))
+
+
+def trained(alpha, noise=1e-4, tokens=(1e6, 2e6), seeds=3, depths=(2, 4, 8, 16, 32)):
+    """Losses of a planted exponent in depth, one for each number of training tokens."""
+    alphas = np.broadcast_to(alpha, len(tokens))
+    generator = np.random.default_rng(0)
+    rows = [
+        {"m": 64, "ell": ell, "D": D, "seed": seed, "learning_rate": 4e-3}
+        | {"loss": 4 + ell**-a + noise * generator.standard_normal()}
+        for D, a in zip(tokens, alphas, strict=True) for seed in range(seeds) for ell in depths
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_depth_exponent_is_judged_at_the_longest_training():
+    claim = ladder.inverse_depth_at_the_end(trained([2.0, 1.0]))
+    assert claim.verdict == "reproduced"
+    assert claim.measurements[0].estimate == pytest.approx(1, abs=0.02)
+    assert ladder.inverse_depth_at_the_end(trained([1.0, 2.0])).verdict == "not reproduced"
+    assert ladder.inverse_depth_at_the_end(trained(1.0, noise=0.3)).verdict != "reproduced"
+
+
+def test_a_ladder_too_small_to_judge_says_what_it_lacks():
+    few = ladder.inverse_depth_at_the_end(trained(1.0, seeds=2))
+    assert few.untestable == "it takes 3 seeds, this run has 2"
+    falling = trained(1.0).assign(loss=lambda t: 4 + 0.1 * np.log(t["ell"]))
+    assert "not better" in ladder.inverse_depth_at_the_end(falling).untestable
+
+
+def test_the_course_of_the_exponent_is_told_with_what_follows():
+    moving = ladder.exponents_sentence(effective_exponents(trained([2.0, 1.0])))
+    assert "at 1.0 million tokens" in moving
+    assert "It moves with training: a fit over all lengths mixes" in moving
+    still = ladder.exponents_sentence(effective_exponents(trained(1.0, noise=0.02)))
+    assert "The intervals overlap" in still

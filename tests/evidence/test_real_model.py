@@ -65,9 +65,12 @@ def test_a_lens_that_is_sure_and_wrong_contradicts_the_claims(probe):
     assert guess.verdict == claims.NOT_REPRODUCED
     assert len(guess.measurements) == 2
     assert "worse than a uniform guess" in layers.lens_sentence(worse)
-    keys = [claim.key for claim in layers.loss_claims({}, np.random.default_rng(0), "real")]
-    assert keys == [
-        "loss-falls-gradually-real",
-        "loss-falls-gradually-logit-real",
-        "lens-beats-a-guess-real",
-    ]
+
+
+def test_claims_about_pretrained_models_and_about_a_ladder_are_apart(probe):
+    both = {"some-model": probe, "m16-ell8": probe.assign_attrs(model="ladder:m16-ell8")}
+    judged = layers.loss_claims(both, np.random.default_rng(0))
+    keys = ["loss-falls-gradually", "loss-falls-gradually-logit", "lens-beats-a-guess"]
+    assert [claim.key for claim in judged] == keys + [f"{key}-ladder" for key in keys]
+    assert [claim.scope["models"] for claim in judged] == ["some-model"] * 3 + ["m16-ell8"] * 3
+    assert layers.loss_claims({}, np.random.default_rng(0)) == []

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from companion.errors import InputError
+from companion.evidence import stored
 from companion.evidence.toys import tables as toy_tables
 from companion.evidence.toys import toy
 from companion.toy import Specification, analysis, regimes, save
@@ -41,20 +42,53 @@ def planted(independent, tied, gamma=1 / 3, faster=0.5):
     return data
 
 
+def halved(result):
+    """Trainings of a half and of a quarter as many steps; what is planted holds at each."""
+    return [result.isel(step=slice(0, -k)) for k in (1, 2)]
+
+
+def judged(result):
+    return {claim.verdict for claim in toy.entropy_claims(result, halved(result))}
+
+
 def test_paper_like_result_reproduces_everything():
-    result = planted((1.0, 1.0), (2.2, 3.5))
-    makers = ("independent_claim", "tied_claim", "temperature_claim", "slow_claim")
-    assert {getattr(toy, make)(result).verdict for make in makers} == {"reproduced"}
+    assert judged(planted((1.0, 1.0), (2.2, 3.5))) == {"reproduced"}
 
 
 def test_contrary_result_is_not_reproduced():
-    result = planted((1.6, 1.6), (1.0, 0.8), gamma=0.8, faster=-0.5)
-    makers = ("independent_claim", "tied_claim", "temperature_claim", "slow_claim")
-    assert {getattr(toy, make)(result).verdict for make in makers} == {"not reproduced"}
+    assert judged(planted((1.6, 1.6), (1.0, 0.8), gamma=0.8, faster=-0.5)) == {"not reproduced"}
 
 
 def test_half_way_is_partly():
-    assert toy.tied_claim(planted((1.0, 1.0), (1.2, 1.5))).verdict == "partly"
+    result = planted((1.0, 1.0), (1.2, 1.5))
+    assert toy.tied_claim(result, halved(result)).verdict == "partly"
+
+
+def test_exponents_are_judged_where_three_lengths_of_training_agree():
+    result = planted((1.0, 1.0), (2.2, 3.5))
+    alone = toy.independent_claim(result)
+    assert alone.untestable == "it takes 3 annealed lengths, this run has 1"
+    moving = [planted((0.5, 0.5), (2.2, 3.5)).isel(step=slice(0, -1)), halved(result)[1]]
+    claim = toy.independent_claim(result, moving)
+    assert claim.untestable.startswith("not converged: twice the training, 512 steps, moves the")
+    assert toy.independent_claim(result, halved(result)[1:]).verdict == "not testable here"
+
+
+def test_a_bend_is_no_power_law():
+    result = planted((1.0, 1.0), (2.2, 3.5))
+    bent = result.assign(
+        test_loss=result["test_loss"] * xr.DataArray([1, 0.7, 0.7, 1], dims="depth")
+    )
+    claim = toy.independent_claim(bent, halved(bent))
+    assert claim.verdict == "not reproduced"
+    assert {m.name.split(", ")[1].split(" at")[0] for m in claim.measurements} == {
+        "plain",
+        "with a floor",
+        "lower half",
+        "upper half",
+    }
+    assert "no single power law" in toy.law_sentence(bent, 0.0)
+    assert "one power law fits" in toy.law_sentence(result, 0.0)
 
 
 def test_scope_names_the_sizes():
@@ -92,8 +126,8 @@ def test_stored_run_or_its_command(tmp_path, monkeypatch):
         assert word in there._repr_html_()
     assert "3.00" in repr(there)
     assert repr(absent) == absent.origin()
-    (claim,) = toy.as_stored([toy.tied_claim(there.result)])
-    assert (claim.key, claim.verdict) == ("toy-kl-tied-exponent-stored", "reproduced")
+    (claim,) = stored([toy.tied_claim(there.result, halved(there.result))])
+    assert (claim.anchor, claim.verdict) == ("claim-toy-tied-exponent-stored", "reproduced")
     assert toy.entropy_claims(absent.result) == []
     assert toy.regime_claims(None, absent.result, None, None) == []
 
@@ -108,7 +142,7 @@ def test_what_a_page_cites_is_at_the_ends():
 def test_all_claims_whose_results_are_there():
     result = planted((1.0, 1.0), (2.2, 3.5))
     keys = [claim.key for claim in toy.entropy_claims(result)]
-    assert keys[:2] == ["toy-kl-independent-exponent", "toy-kl-tied-exponent"]
+    assert keys[:2] == ["toy-independent-exponent", "toy-tied-exponent"]
     assert len(keys) == 4
     assert toy.entropy_claims(result.isel(teacher=slice(0, 3))) == []
     assert [claim.key for claim in toy.regime_claims(None, None, result)] == [
@@ -128,10 +162,10 @@ def test_a_stored_run_names_the_command_that_makes_it(tmp_path, monkeypatch):
 def test_claims_of_diverged_students_are_not_testable():
     result = planted((1.0, 1.0), (2.0, 3.0))
     result["diverged"][4, 1, 0, 2] = True
-    claim = toy.tied_claim(result)
+    claim = toy.tied_claim(result, halved(result))
     assert claim.verdict == "not testable here"
-    assert "tied exponent at tau 1" in claim.untestable
-    assert toy.independent_claim(result).verdict == "reproduced"
+    assert "tied exponent, plain at tau 1" in claim.untestable
+    assert toy.independent_claim(result, halved(result)).verdict == "reproduced"
 
 
 def test_absent_teachers_and_unlike_pairs_are_refused():
@@ -175,7 +209,8 @@ def test_geometry_of_ensemble_and_flow():
 def test_noise_about_a_power_is_no_staircase():
     verdicts = []
     for seed in range(20):
-        loss = planted((1.5, 1.5), (1.5, 1.5)).isel(teacher=slice(0, 3), temperature=[0])
+        whole = planted((1.5, 1.5), (1.5, 1.5), gamma=0.0, faster=0.0)
+        loss = whole.isel(teacher=slice(0, 3), temperature=[0])
         noise = np.random.default_rng(seed).normal(0, 0.4, loss["test_loss"].isel(step=0).shape)
         loss["test_loss"] = loss["test_loss"] * np.exp(noise)[..., None]
         verdicts.append(toy.stages_claim(loss).verdict)
@@ -206,7 +241,8 @@ def test_students_of_one_teacher_are_one_replicate():
 
 
 def test_stages_are_steps_not_a_power():
-    loss = planted((1.5, 1.5), (1.5, 1.5)).isel(teacher=slice(0, 3), temperature=[0])
+    whole = planted((1.5, 1.5), (1.5, 1.5), gamma=0.0, faster=0.0)
+    loss = whole.isel(teacher=slice(0, 3), temperature=[0])
     assert toy.stages_claim(loss).verdict == "not reproduced"
     steps = xr.DataArray([1.0, 0.9, 0.01, 0.009], dims="depth")
     scatter = xr.DataArray([1, 1.001, 0.999], dims="teacher")

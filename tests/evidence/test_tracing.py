@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from companion.evidence import tracing
+from companion.evidence.disturbed import tracing
 
 
 def both_needles(planted_trace):
@@ -53,7 +53,7 @@ def test_a_step_is_not_gradual_and_equal_steps_are(planted_trace):
 def test_few_known_facts_are_not_judged(planted_trace):
     claim = tracing.exchange_is_gradual(planted_trace())
     assert claim.verdict == "not testable here"
-    assert "takes 10 known facts, this model knows 2" in claim.untestable
+    assert "takes 10 known facts, this run has 2" in claim.untestable
 
 
 def test_the_papers_probability_is_compared_only_for_its_models(planted_trace):

@@ -10,7 +10,9 @@ from typing import Any
 
 from companion.chapters.source import Book, Chapter
 from companion.errors import InputError
-from companion.evidence.claims import CLAIM_MIME, VERDICTS, ledger
+from companion.evidence.claims import CLAIM_MIME, VERDICTS, Claim
+from companion.evidence.judging import row_record, rows
+from companion.evidence.registry import registry
 from companion.files import write_json
 from companion.provenance import PROVENANCE_MIME
 
@@ -34,13 +36,13 @@ def record_results(executed: Path, record: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If two claims of the chapter have one key.
+        If the chapter judges one claim twice from runs of one kind.
     """
     notebook = json.loads(executed.read_text("utf-8"))
     run = notebook["metadata"]["companion"]["run"]
     stamps = list(_outputs(notebook, PROVENANCE_MIME))
     claims = [{**claim, "chapter": executed.stem} for claim in _outputs(notebook, CLAIM_MIME)]
-    _check_keys((claim["key"], executed.stem) for claim in claims)
+    _check_runs(claims)
     results = {
         "chapter": executed.stem,
         "parameters": run["parameters"],
@@ -53,25 +55,30 @@ def record_results(executed: Path, record: Path) -> dict[str, Any]:
 
 
 def write_ledger(records: Iterable[Path], target: Path) -> dict[str, Any]:
-    """Write the ledger of all chapters to `target`, with a count of each verdict.
+    """Write the ledger of all chapters to `target`: one row a claim, and a count of each verdict.
 
-    Raises
-    ------
-    InputError
-        If two claims have one key.
+    Counts are of the paper's claims and of ours apart.
     """
-    claims = ledger(records)
-    _check_keys((claim.key, claim.chapter) for claim in claims)
-    verdicts = Counter(claim.verdict for claim in claims)
+    runs = [
+        Claim.from_dict({**claim, "chapter": record.stem})
+        for record in records
+        for claim in json.loads(record.read_text("utf-8"))["claims"]
+    ]
+    places = {key: place for place, key in enumerate(registry())}
+    judged = sorted(rows(runs), key=lambda row: places[row[0].key])
+    verdicts = Counter((row[0].whose, row[0].verdict) for row in judged)
     content = {
-        "counts": {verdict: verdicts[verdict] for verdict in VERDICTS},
-        "claims": [claim.to_dict() for claim in claims],
+        "counts": {
+            whose: {verdict: verdicts[whose, verdict] for verdict in VERDICTS}
+            for whose in ("paper", "ours")
+        },
+        "claims": [row_record(*row) for row in judged],
     }
     write_json(target, content)
     return content
 
 
-def collect_results(book: Book, chapters: Sequence[Chapter]) -> dict[str, int]:
+def collect_results(book: Book, chapters: Sequence[Chapter]) -> dict[str, dict[str, int]]:
     """Write each staged chapter's record and the ledger to `_build/results`; count the verdicts.
 
     Records of chapters that are no longer in the book are removed.
@@ -86,14 +93,12 @@ def collect_results(book: Book, chapters: Sequence[Chapter]) -> dict[str, int]:
     return write_ledger(records, target)["counts"]
 
 
-def _check_keys(claims: Iterable[tuple[str, str]]) -> None:
-    """Refuse a key that two claims have, of one chapter or of two."""
-    homes: dict[str, str] = {}
-    for key, chapter in claims:
-        if key in homes:
-            where = " and ".join(dict.fromkeys((homes[key], chapter)))
-            raise InputError(f"claim key {key!r} is used twice, in {where}: keys must differ")
-        homes[key] = chapter
+def _check_runs(claims: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a claim that a chapter judges twice, other than by a live and by a stored run."""
+    seen = Counter((claim["key"], claim["run"]) for claim in claims)
+    for (key, run), times in seen.items():
+        if times > 1:
+            raise InputError(f"claim {key!r} is judged {times} times by {run} runs of one chapter")
 
 
 def _outputs(notebook: Mapping[str, Any], mime: str) -> Iterable[Any]:

@@ -50,15 +50,15 @@ def chips(verdicts: Iterable[tuple[str, str]]) -> str:
 
     Parameters
     ----------
-    verdicts : iterable of (key, verdict)
+    verdicts : iterable of (anchor, verdict)
         Of the page's claims, in their order.
     """
-    keys: dict[str, list[str]] = {verdict: [] for verdict in SHAPES}
-    for key, verdict in verdicts:
-        keys[verdict].append(key)
+    places: dict[str, list[str]] = {verdict: [] for verdict in SHAPES}
+    for anchor, verdict in verdicts:
+        places[verdict].append(anchor)
     drawn = [
-        chip(verdict, f"{len(found)} {verdict}", f"#claim-{found[0]}")
-        for verdict, found in keys.items()
+        chip(verdict, f"{len(found)} {verdict}", f"#{found[0]}")
+        for verdict, found in places.items()
         if found
     ]
     return f'<p class="chips">{"".join(drawn)}</p>' if drawn else ""

@@ -1,16 +1,14 @@
-"""A claim: what the paper says, what this run measured, and the verdict that follows.
+"""A claim: what is said, what a run measured, and the verdict that follows.
 
-Floor 0. The verdict is computed from intervals, never written by hand.
+The verdict is computed from intervals, never written by hand; `judging` makes claims.
 """
 
 from __future__ import annotations
 
 import html
-import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 CLAIM_MIME = "application/vnd.companion.claim+json"
@@ -19,25 +17,42 @@ PARTLY = "partly"
 UNDECIDED = "undecided"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTABLE = "not testable here"
+NO_EVIDENCE = "no evidence"
 VERDICTS = (REPRODUCED, PARTLY, UNDECIDED, NOT_REPRODUCED, NOT_TESTABLE)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One measured quantity, its interval, and the range that the claim predicts for it.
+    """One measured quantity, its interval, and the range that a claim predicts for it.
 
-    `low`, `high` bound the interval at confidence `level`; `expected_low`, `expected_high` bound
-    what the claim predicts, infinite where it sets no bound. All in `unit`.
+    Parameters
+    ----------
+    name : str
+    estimate, low, high : float
+        The interval at confidence `level`; of a `spread`, least and largest of several estimates.
+    part : str
+        Which part of its claim it measures; the registry has that part's range.
+    unit : str
+    level : float
+    spread : bool
+        Whether it is a range of estimates, compared as a range and shown as one.
+    idle : str
+        Why it is no evidence, e.g. that an untrained network passes too.
+    expected_low, expected_high : float
+        What the claim predicts, infinite without a bound; `judge` takes it from the registry.
     """
 
     name: str
     estimate: float
     low: float
     high: float
-    expected_low: float = -math.inf
-    expected_high: float = math.inf
+    part: str = ""
     unit: str = ""
     level: float = 0.95
+    spread: bool = False
+    idle: str = ""
+    expected_low: float = -math.inf
+    expected_high: float = math.inf
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
@@ -48,6 +63,8 @@ class Measurement:
     @property
     def verdict(self) -> str:
         """Reproduced if the interval lies in the expected range, not if it lies outside."""
+        if self.idle:
+            return NO_EVIDENCE
         if self.low >= self.expected_low and self.high <= self.expected_high:
             return REPRODUCED
         if self.high < self.expected_low or self.low > self.expected_high:
@@ -57,14 +74,14 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper beside this run's measurements.
+    """A claim beside the measurements of one run; `companion.evidence.judge` makes it.
 
     Parameters
     ----------
     key : str
-        Unique name, e.g. "rotation-inverse-depth".
+        Its name in the registry, e.g. "rotation-inverse-depth".
     statement : str
-        The paper's claim in our own words.
+        The claim in our own words.
     source : str
         Its place, e.g. "paper, figure 2c".
     scope : mapping
@@ -73,6 +90,12 @@ class Claim:
         Empty only where `untestable` says why nothing could be measured.
     untestable : str
         Why this run cannot test the claim.
+    whose, question, holds : str
+        From the registry: "paper" or "ours"; the group in the ledger; "every", "each" or "any".
+    run : str
+        "live" or "stored".
+    size : float
+        How much went into it, to tell the better of two runs of one claim.
     """
 
     key: str
@@ -81,21 +104,26 @@ class Claim:
     scope: Mapping[str, str]
     measurements: tuple[Measurement, ...] = ()
     untestable: str = ""
+    whose: str = "paper"
+    question: str = ""
+    holds: str = "every"
+    run: str = "live"
+    size: float = 0.0
     chapter: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
-        if bool(self.measurements) == bool(self.untestable):
+        if not self.measurements and not self.untestable:
             raise ValueError(f"claim {self.key!r} needs either measurements or a reason for none")
 
     @property
     def verdict(self) -> str:
-        """One of `VERDICTS`; "partly" if some measurements agree and others contradict."""
-        if not self.measurements:
-            return NOT_TESTABLE
-        verdicts = {measurement.verdict for measurement in self.measurements}
-        if len(verdicts) == 1:
-            return verdicts.pop()
-        return PARTLY if {REPRODUCED, NOT_REPRODUCED} <= verdicts else UNDECIDED
+        """One of `VERDICTS`, by `combined`."""
+        return NOT_TESTABLE if self.untestable else combined(self.measurements, self.holds)
+
+    @property
+    def anchor(self) -> str:
+        """Its place on its page: a stored run has one of its own."""
+        return f"claim-{self.key}" + ("" if self.run == "live" else f"-{self.run}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, with the verdict; unbounded sides are null."""
@@ -109,9 +137,10 @@ class Claim:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Claim:
         """The inverse of `to_dict`."""
+        known = {one.name for one in fields(cls)} - {"measurements"}
         measurements = tuple(_measurement(m) for m in record["measurements"])
-        names = ("key", "statement", "source", "scope", "untestable", "chapter")
-        return cls(**{name: record[name] for name in names}, measurements=measurements)
+        values = {name: value for name, value in record.items() if name in known}
+        return cls(**values, measurements=measurements)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
         return {
@@ -121,6 +150,29 @@ class Claim:
         }
 
 
+def combined(measurements: Iterable[Measurement], holds: str = "every") -> str:
+    """The verdict of several measurements together; what is no evidence does not count.
+
+    "every": one contradicted measurement contradicts a universal claim, whatever else is open.
+    "each": the parts are statements of their own, so that some may hold and others not: partly.
+    "any": one that holds suffices; contradicted only if all are.
+    """
+    counted = [m for m in measurements if not m.idle]
+    if not counted:
+        return NOT_TESTABLE
+    parts = {m.part for m in counted}
+    if holds == "each" and len(parts) > 1:
+        verdicts = {combined([m for m in counted if m.part == part]) for part in parts}
+        if {REPRODUCED, NOT_REPRODUCED} <= verdicts:
+            return PARTLY
+    else:
+        verdicts = {m.verdict for m in counted}
+    if len(verdicts) == 1:
+        return verdicts.pop()
+    deciding = REPRODUCED if holds == "any" else NOT_REPRODUCED
+    return deciding if deciding in verdicts else UNDECIDED
+
+
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
@@ -128,32 +180,44 @@ def _finite(value: Any) -> Any:
 def _measurement(record: Mapping[str, Any]) -> Measurement:
     unbounded = {"low": -math.inf, "expected_low": -math.inf}
     unbounded |= {"high": math.inf, "expected_high": math.inf, "estimate": math.nan}
-    values: dict[str, Any] = {k: v for k, v in record.items() if k != "verdict"}
-    values = {k: unbounded[k] if v is None else v for k, v in values.items()}
-    return Measurement(**values)
+    known = {one.name for one in fields(Measurement)}
+    values: dict[str, Any] = {k: v for k, v in record.items() if k in known}
+    return Measurement(**{k: unbounded[k] if v is None else v for k, v in values.items()})
 
 
 def box(claim: Claim) -> str:
     """The claim box of a chapter, as HTML."""
     rows = "".join(f"<li>{_measured(m)}</li>" for m in claim.measurements)
-    measured = f"<ul>{rows}</ul>" if rows else f"<p>{html.escape(claim.untestable)}</p>"
+    measured = f"<ul>{rows}</ul>" if rows else ""
+    measured += f"<p>{html.escape(claim.untestable)}</p>" if claim.untestable else ""
     scope = ", ".join(f"{key}: {value}" for key, value in claim.scope.items())
     style = claim.verdict.replace(" ", "-")
+    run = "" if claim.run == "live" else f" ({claim.run} run)"
     return (
-        f'<div class="admonition claim claim-{style}" id="claim-{html.escape(claim.key)}">'
-        f'<p class="admonition-title">Claim: {claim.verdict}</p>'
-        f"<p>{html.escape(claim.statement)} <em>({html.escape(claim.source)})</em></p>"
+        f'<div class="admonition claim claim-{style}" id="{html.escape(claim.anchor)}">'
+        f'<p class="admonition-title">Claim: {claim.verdict}{run}</p>'
+        f"<p>{html.escape(claim.statement)} <em>({html.escape(claim.source)}"
+        f"{'; our test' if claim.whose == 'ours' else ''})</em></p>"
         f"{measured}<p><strong>Scope.</strong> {html.escape(scope)}</p></div>"
     )
 
 
 def _measured(m: Measurement) -> str:
-    unit = f" {html.escape(m.unit)}" if m.unit else ""
+    why = f" ({html.escape(m.idle)})" if m.idle else ""
     return (
-        f"{html.escape(m.name)}: <strong>{m.estimate:.4g}</strong>{unit}, "
-        f"{m.level:.0%} interval [{m.low:.4g}, {m.high:.4g}]; "
-        f"expected {expected(m)}: {m.verdict}"
+        f"{html.escape(m.name)}: <strong>{m.estimate:.4g}</strong>{_unit(m)}, {interval_words(m)}; "
+        f"expected {expected(m)}: {m.verdict}{why}"
     )
+
+
+def _unit(m: Measurement) -> str:
+    return f" {html.escape(m.unit)}" if m.unit else ""
+
+
+def interval_words(m: Measurement) -> str:
+    """Its interval or range in words, e.g. "95% interval [0.9, 1.1]"."""
+    kind = "range" if m.spread else f"{m.level:.0%} interval"
+    return f"{kind} [{m.low:.4g}, {m.high:.4g}]"
 
 
 def expected(m: Measurement) -> str:
@@ -165,13 +229,3 @@ def expected(m: Measurement) -> str:
     if math.isinf(m.expected_low):
         return f"at most {m.expected_high:.4g}"
     return f"{m.expected_low:.4g} to {m.expected_high:.4g}"
-
-
-def ledger(results: Iterable[Path]) -> list[Claim]:
-    """All claims in the `<chapter>.json` files of `results`, in the order given."""
-    records = (
-        (path.stem, record)
-        for path in results
-        for record in json.loads(path.read_text(encoding="utf-8"))["claims"]
-    )
-    return [Claim.from_dict({**record, "chapter": chapter}) for chapter, record in records]

@@ -6,11 +6,14 @@ makes one number a teacher of them. The reference lines are those of the simples
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import xarray as xr
 
 from companion.errors import InputError
-from companion.toy.analysis import exponents, log, replicates
+from companion.toy.analysis import FLOOR_DEPTHS, exponents, local_slopes, log, replicates
 from companion.toy.specification import Specification
 
 
@@ -29,16 +32,85 @@ def final_alpha(result: xr.Dataset, tau: float, kind: str = "alpha") -> xr.DataA
     return exponents(last, floor=kind != "alpha")[kind]
 
 
-def left_out_slope(slopes: xr.DataArray, sign: int) -> np.ndarray:
-    """Each replicate's slope at the depth where that of the others is steepest (1), flattest (-1).
+def exponent_readings(result: xr.Dataset, tau: float) -> dict[str, xr.DataArray]:
+    """The exponent at the end of training in four ways, which agree on a power law and only there.
 
-    Chosen and measured in one replicate, the extremes of mere noise would pass for steps.
+    "plain", "with a floor" (four depths or more), and over the "lower half" and the "upper half"
+    of the depths, which share the middle; each of dims (teacher, seed, ...).
     """
-    rows = np.array([replicates(slopes.sel(depth=ell)) for ell in slopes["depth"]]).T
-    others = rows.sum(0) - rows
-    if np.isnan(rows).any():
-        return np.full(len(rows), np.nan)
-    return np.take_along_axis(rows, (sign * others).argmax(1)[:, None], 1)[:, 0]
+    depths = np.sort(result["depth"].values)
+    half = (len(depths) + 1) // 2
+    halves = {"lower half": depths[:half], "upper half": depths[-half:]}
+    found = {"plain": final_alpha(result, tau)}
+    if len(depths) >= FLOOR_DEPTHS:
+        found["with a floor"] = final_alpha(result, tau, "alpha_floor")
+        found |= {k: final_alpha(result.sel(depth=few), tau) for k, few in halves.items()}
+    return found
+
+
+def doublings(result: xr.Dataset, shorter: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """The trainings of half as many steps, again half, ... that lead up to a result, it last.
+
+    Each has its own full decay of the learning rate; depths and teachers are those of the result.
+    """
+
+    def steps(run: xr.Dataset) -> int:
+        return int(run["step"].max())
+
+    chain, known = [result], {steps(run): run for run in shorter}
+    while (before := known.get(steps(chain[0]) // 2)) is not None:
+        chain.insert(0, before)
+    return chain
+
+
+def exponent_moves(runs: Sequence[xr.Dataset], tau: float, rho: float) -> list[np.ndarray]:
+    """What each doubling of the training adds to the plain exponent, one number a teacher."""
+    alphas = [replicates(final_alpha(run, tau), rho) for run in runs]
+    return [late - early for early, late in pairwise(alphas)]
+
+
+def over_lengths(runs: Sequence[xr.Dataset], tau: float, rho: float) -> np.ndarray:
+    """Exponent g of annealed losses in training length, steps^-g, one number a teacher.
+
+    Mean over depths and seeds of the logarithm; NaN for a single length.
+    """
+    if len(runs) < 2:
+        return np.full(len(replicates(runs[0]["test_loss"].isel(step=-1), rho)), np.nan)
+    ends = [run["test_loss"].sel(temperature=[tau], method="nearest").isel(step=-1) for run in runs]
+    losses = np.array([replicates(log(one.drop_vars("step")), rho) for one in ends])
+    lengths = [float(run["step"].max()) for run in runs]
+    return -np.polyfit(np.log(lengths), losses, 1)[0]
+
+
+def plunge(result: xr.Dataset, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Local exponents where the loss first falls below a threshold, and mean ones elsewhere.
+
+    The depth differs from replicate to replicate. NaN for both where no depth is below it, or the
+    shallowest is already.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From `run_toy`; mean over students' seeds of one teacher.
+    threshold : float
+        In units of the loss, set before the data.
+
+    Returns
+    -------
+    tuple of ndarray, shape (teacher,)
+    """
+    slopes = local_slopes(result)
+    loss = result["test_loss"].isel(step=-1).where(~result["diverged"]).sortby("depth")
+    by_depth = [replicates(loss.sel(depth=d)) for d in loss["depth"]]
+    losses = np.array(by_depth).T
+    rows = np.array([replicates(slopes.sel(depth=d)) for d in slopes["depth"]]).T
+    at, rest = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    for i, (row, slope) in enumerate(zip(losses, rows, strict=True)):
+        below = np.flatnonzero(row < threshold)
+        if np.isfinite(row).all() and len(below) and below[0]:
+            at[i] = slope[below[0] - 1]
+            rest[i] = np.delete(slope, below[0] - 1).mean()
+    return at, rest
 
 
 def midpoint_gain(euler: xr.Dataset, midpoint: xr.Dataset) -> xr.DataArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -109,8 +110,8 @@ def build(
         room.execute(due, progress=progress, **asdict(how))
         _no_gaps(book, all_chapters)
         counts = room.collect_results(book, all_chapters)
-        verdicts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-        typer.echo(f"claims: {', '.join(verdicts) or 'none'}")
+        verdicts = [_told(whose, those) for whose, those in counts.items() if any(those.values())]
+        typer.echo(f"claims: {'; '.join(verdicts) or 'none'}")
         if not execute_only:
             built = room.build(book, all_chapters)
             typer.echo(f"{'built' if built else 'up to date'}: {book.html / 'index.html'}")
@@ -141,3 +142,8 @@ def _described(chapter) -> dict[str, Any]:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1))
+
+
+def _told(whose: str, counts: Mapping[str, int]) -> str:
+    listed = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    return f"{'the paper' if whose == 'paper' else 'our tests'}: {listed}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from companion.errors import InputError
-from companion.evidence.across_models.claims import PLACE, exponent, two_points
+from companion.evidence.across_models.claims import exponent, two_points
 from companion.evidence.across_models.comparison import STATISTICS, Comparison
 from companion.evidence.across_models.row import UNTRAINED, Row
 from companion.evidence.claims import NOT_TESTABLE, VERDICTS, Claim
@@ -128,11 +128,13 @@ def _likeness(r: Row, c: Comparison) -> str:
 
 def verdicts(judged: Iterable[Claim]) -> str:
     """What becomes of the paper's statements on these real models, in words."""
-    papers = [one for one in judged if one.source == PLACE]
+    papers = [one for one in judged if one.whose == "paper"]
     counts = Counter(one.verdict for one in papers)
     listed = ", ".join(f"{counts[v]} {v}" for v in VERDICTS if counts[v])
     idle = [
-        one for one in papers if one.verdict == NOT_TESTABLE and "in range too" in one.untestable
+        one
+        for one in papers
+        if one.verdict == NOT_TESTABLE and any(m.idle for m in one.measurements)
     ]
     aside = f"; {len(idle)} of them because untrained networks do the same" if idle else ""
     return (

@@ -1,7 +1,4 @@
-"""The paper's claims on how layers turn the state, as predictions with ranges; tables, sentences.
-
-The ranges are fixed here, before any model is looked at; each function says why.
-"""
+"""The paper's claims on how layers turn the state; tables, sentences."""
 
 from __future__ import annotations
 
@@ -10,15 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.evidence.calibration import why_no_test
 from companion.evidence.claims import Claim, Measurement
-from companion.evidence.probes.depth_report import EVEN, WEAK
-from companion.evidence.probes.scope import (
-    FEWEST_MIDDLE,
-    claim_on_probes,
-    measurement,
-    with_a_middle,
-)
+from companion.evidence.judging import of
+from companion.evidence.probes.scope import FEWEST_MIDDLE, judge_probes, with_a_middle
+from companion.evidence.registry import ranges
 from companion.probing.numerics import COARSE, EXACT, PUBLISHED
 from companion.probing.summaries import (
     depth,
@@ -36,30 +28,23 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-PLACE = "paper, figure 2 and appendix A"
-INVERSE = (-1.25, -0.75)
+INVERSE = (ranges()["about minus one"].low, ranges()["about minus one"].high)
 FEWEST_DEPTHS = 3
 
 
 def rotation_falls_inversely(datasets: Mapping[str, xr.Dataset]) -> Claim:
-    """Mean middle rotation ~ ell^-1: exponent in [-1.25, -0.75].
+    """Mean middle rotation ~ ell^-1, over all depths, and without those below four blocks.
 
-    The upper end lies midway between -1 and -1/2, the exponent of a random walk whose whole
-    displacement does not depend on depth; the lower end mirrors it. Measured over all depths, and
-    without those below four blocks, which have no middle of their own.
+    Below four blocks a model has no middle of its own.
     """
-    return claim_on_probes(
+    enough = depths(datasets) >= FEWEST_DEPTHS
+    return judge_probes(
         "rotation-inverse-depth",
-        "The mean rotation by a middle layer falls as one over the depth.",
-        PLACE,
         datasets,
-        [
-            measurement("exponent, all depths", rotation_slope(datasets), INVERSE),
-            *_own_middle(datasets),
-        ]
-        if depths(datasets) >= FEWEST_DEPTHS
+        [of(rotation_slope(datasets), "exponent, all depths"), *_own_middle(datasets)]
+        if enough
         else [],
-        f"a slope needs models of {FEWEST_DEPTHS} depths, this run has {depths(datasets)}",
+        met={"depths": depths(datasets)},
     )
 
 
@@ -67,65 +52,51 @@ def _own_middle(datasets: Mapping[str, xr.Dataset]) -> list[Measurement]:
     deep = {name: d for name, d in datasets.items() if depth(d) >= 4}
     if not FEWEST_DEPTHS <= depths(deep) < depths(datasets):
         return []
-    return [measurement("exponent, four blocks and more", rotation_slope(deep), INVERSE)]
+    return [of(rotation_slope(deep), "exponent, four blocks and more")]
 
 
 def updates_stay_apart(datasets: Mapping[str, xr.Dataset]) -> Claim:
-    """Turn between consecutive updates ~ ell^0, not ell^-1: exponent in [-0.5, 0.5].
+    """Turn between consecutive updates ~ ell^0, not ell^-1, over models of four blocks or more.
 
     A smooth flow cut finer brings consecutive updates together as 1/ell; independent estimates of
-    one update stay at their angle. The range ends midway.
+    one update stay at their angle.
     """
     deep = {n: d for n, d in datasets.items() if len(middle_layers(depth(d))) > 1}
     deep = {n: d for n, d in deep.items() if depth(d) >= 4}
     enough = depths(deep) >= FEWEST_DEPTHS
     slope = [rotation_slope(deep, "theta_dh")] if enough else []
-    return claim_on_probes(
-        "updates-do-not-align",
-        "Consecutive updates of middle layers do not align as the network gets deeper.",
-        "follows from the paper's regimes; our test",
-        deep,
-        [measurement("exponent of the turn between updates", s, (-0.5, 0.5)) for s in slope],
-        f"a slope needs models of {FEWEST_DEPTHS} depths of four blocks or more",
-    )
+    measured = [of(s, "exponent of the turn between updates") for s in slope]
+    met = {"depths": depths(deep)}
+    return judge_probes("updates-do-not-align", deep or datasets, measured, met=met)
 
 
 def rotations_are_even(datasets: Mapping[str, xr.Dataset], generator: np.random.Generator) -> Claim:
-    """Participation of the middle rotations at least 1/2, in every model with enough layers.
+    """Participation of the middle rotations, in every model with enough layers.
 
     k stages among n middle layers give k/n; equal rotations give 1.
     """
-    idle = why_no_test("evenness of rotation", "ensemble")
-    return claim_on_probes(
+    deep = with_a_middle(datasets)
+    shares = {name: evenness(d, generator) for name, d in deep.items()}
+    return judge_probes(
         "rotations-evenly-spread",
-        "Middle layers share the rotation of the residual stream evenly; there are no stages.",
-        PLACE,
-        with_a_middle(datasets),
-        [
-            measurement(f"participation, {name}", evenness(d, generator), (EVEN, 1.0))
-            for name, d in with_a_middle({} if idle else datasets).items()
-        ],
-        idle or f"no model has {FEWEST_MIDDLE} middle layers",
+        deep or datasets,
+        [of(share, f"participation, {name}", "evenness") for name, share in shares.items()],
+        f"no model has {FEWEST_MIDDLE} middle layers",
     )
 
 
 def updates_are_weakly_correlated(datasets: Mapping[str, xr.Dataset]) -> Claim:
-    """Mean cosine of consecutive middle updates within 1/4 of zero (angles of 76 to 104 degrees).
+    """Mean cosine of consecutive middle updates.
 
     Ensemble averaging with noise z times the signal predicts 1/(1 + z^2); a smooth flow predicts
     nearly 1.
     """
-    idle = why_no_test("neighbour cosine", "ensemble")
-    return claim_on_probes(
+    deep = with_a_middle(datasets)
+    return judge_probes(
         "updates-weakly-correlated",
-        "Consecutive updates of middle layers are only weakly correlated.",
-        PLACE,
-        with_a_middle(datasets),
-        [
-            measurement(f"mean cosine, {name}", update_cosine(d), (-WEAK, WEAK))
-            for name, d in with_a_middle({} if idle else datasets).items()
-        ],
-        idle or f"no model has {FEWEST_MIDDLE} middle layers",
+        deep or datasets,
+        [of(update_cosine(d), f"mean cosine, {name}") for name, d in deep.items()],
+        f"no model has {FEWEST_MIDDLE} middle layers",
     )
 
 

@@ -1,7 +1,4 @@
-"""What the loss by layer says: the claim that it falls gradually, tables and sentences.
-
-The ranges are fixed here, before any model is looked at; each function says why.
-"""
+"""What the loss by layer says: the claim that it falls gradually, tables and sentences."""
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from companion.evidence.claims import Claim, Measurement
-from companion.evidence.probes.depth_report import EVEN
-from companion.evidence.probes.geometry import PLACE
+from companion.evidence.judging import of
 from companion.evidence.probes.scope import (
     FEWEST_MIDDLE,
-    claim_on_probes,
-    measurement,
+    by_kind,
+    judge_probes,
     with_a_middle,
 )
 from companion.probing.quantities import LOGIT
@@ -38,7 +34,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-MOSTLY = 0.9
 LENS_NAMES = {"": "Read through the last block", LOGIT: "Read directly"}
 LAYER_COLUMNS = (
     *("norm", "theta", "theta_dh", "theta_end", "projection"),
@@ -46,22 +41,19 @@ LAYER_COLUMNS = (
 )
 
 
-def loss_claims(
-    datasets: Mapping[str, xr.Dataset], generator: np.random.Generator, about: str = ""
-) -> list[Claim]:
+def loss_claims(datasets: Mapping[str, xr.Dataset], generator: np.random.Generator) -> list[Claim]:
     """The paper's claim by its own lens and by the logit lens, and whether either reads anything.
 
-    Parameters
-    ----------
-    datasets, generator
-        As for `loss_falls_gradually`.
-    about : str
-        What kind of models they are; it ends the claims' keys.
+    Of pretrained models and of a ladder apart, since these are different claims.
     """
-    verdicts = [loss_falls_gradually(datasets, generator, lens) for lens in LENS_NAMES]
-    verdicts.append(lens_beats_a_guess(datasets))
-    end = f"-{about}" if about else ""
-    return [replace(claim, key=claim.key + end) for claim in verdicts]
+    return [
+        claim
+        for those in by_kind(datasets).values()
+        for claim in (
+            *(loss_falls_gradually(those, generator, lens) for lens in LENS_NAMES),
+            lens_beats_a_guess(those),
+        )
+    ]
 
 
 def loss_falls_gradually(
@@ -76,6 +68,7 @@ def loss_falls_gradually(
     Parameters
     ----------
     datasets : mapping of name to dataset
+        All of a ladder, or none.
     generator : numpy.random.Generator
         For the intervals of the participations.
     lens : str
@@ -86,12 +79,9 @@ def loss_falls_gradually(
         for name, d in with_a_middle(datasets).items()
         if f"loss_removed{lens}" in d and len(middle_loss(d, lens)[0]) >= FEWEST_MIDDLE
     }
-    how = LENS_NAMES[lens]
-    return claim_on_probes(
+    return judge_probes(
         f"loss-falls-gradually{lens.replace('_', '-')}",
-        f"{how}, the loss falls gradually over the middle layers, not in steps.",
-        PLACE if not lens else "the paper's claim, by the plain logit lens; our test",
-        readable,
+        readable or datasets,
         [m for name, d in readable.items() for m in _gradual(name, d, generator, lens)],
         f"no model has {FEWEST_MIDDLE} middle layers that this lens can read",
     )
@@ -101,17 +91,10 @@ def _gradual(
     name: str, dataset: xr.Dataset, generator: np.random.Generator, lens: str
 ) -> list[Measurement]:
     _, removed, sem = middle_loss(dataset, lens)
+    share, fall = falling_share(dataset, lens), participation(removed, sem, generator)
     return [
-        measurement(
-            f"share of layers that lower the loss, {name}",
-            falling_share(dataset, lens),
-            (MOSTLY, 1.0),
-        ),
-        measurement(
-            f"participation in the fall, {name}",
-            participation(removed, sem, generator),
-            (EVEN, 1.0),
-        ),
+        of(share, f"share of layers that lower the loss, {name}", "falling"),
+        of(fall, f"participation in the fall, {name}", "participation"),
     ]
 
 
@@ -121,23 +104,13 @@ def lens_beats_a_guess(datasets: Mapping[str, xr.Dataset]) -> Claim:
     Where it is more, what falls by layer is no prediction's loss, and a gradual fall says little.
     """
     measurements = [
-        measurement(
-            f"{how.lower()}, loss above a guess (nats/token), {name}",
-            above_guess(d, lens),
-            (-math.inf, 0.0),
-        )
+        of(above_guess(d, lens), f"{how.lower()}, loss above a guess (nats/token), {name}")
         for name, d in datasets.items()
         for lens, how in LENS_NAMES.items()
         if f"cross_entropy{lens}" in d
     ]
-    return claim_on_probes(
-        "lens-beats-a-guess",
-        "What a lens reads from the middle layers is better than a uniform guess.",
-        "taken for granted in the paper's figure 2; our test",
-        datasets,
-        measurements,
-        "no model was read through a lens",
-    )
+    otherwise = "no model was read through a lens"
+    return judge_probes("lens-beats-a-guess", datasets, measurements, otherwise)
 
 
 def above_guess(dataset: xr.Dataset, lens: str = "") -> Interval:

@@ -1,19 +1,23 @@
-"""What a verdict holds for, and how an interval becomes a measurement."""
+"""What a verdict on probes holds for, and which claim probes of a kind of model speak to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from companion.evidence.claims import Claim, Measurement
+from companion.evidence.judging import judge
+from companion.evidence.registry import registry
 from companion.probing.summaries import depth, middle_layers
-from companion.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     import xarray as xr
 
 FEWEST_MIDDLE = 3
 """With fewer middle layers than this, even and staged cannot be told apart."""
+
+_LADDER = re.compile(r"(^|[:/])(m\d+-)?ell\d+")
 
 
 def scope_of_probes(datasets: Mapping[str, xr.Dataset]) -> dict[str, str]:
@@ -29,22 +33,44 @@ def scope_of_probes(datasets: Mapping[str, xr.Dataset]) -> dict[str, str]:
     }
 
 
-def measurement(name: str, interval: Interval, expected: tuple[float, float]) -> Measurement:
-    """A measured interval beside the range that a claim predicts."""
-    return Measurement(name, interval.estimate, interval.low, interval.high, *expected)
+def of_ladder(name: str) -> bool:
+    """Whether a model is one of a ladder, which differ in depth alone."""
+    return bool(_LADDER.search(name))
 
 
-def claim_on_probes(
+def by_kind(datasets: Mapping[str, xr.Dataset]) -> dict[str, dict[str, xr.Dataset]]:
+    """The datasets of pretrained models and those of a ladder, as far as there are any."""
+    kinds: dict[str, dict[str, xr.Dataset]] = {}
+    for name, dataset in datasets.items():
+        source = str(dataset.attrs.get("model", name))
+        kind = "ladder" if of_ladder(source) or of_ladder(name) else "pretrained"
+        kinds.setdefault(kind, {})[name] = dataset
+    return dict(sorted(kinds.items(), reverse=True))
+
+
+def judge_probes(
     key: str,
-    statement: str,
-    source: str,
     datasets: Mapping[str, xr.Dataset],
     measurements: list[Measurement],
-    otherwise: str,
+    otherwise: str = "",
+    **given: Any,
 ) -> Claim:
-    """A claim with the scope of its probes; `otherwise` says why there are no measurements."""
-    reason = "" if measurements else otherwise
-    return Claim(key, statement, source, scope_of_probes(datasets), tuple(measurements), reason)
+    """The claim about probes of one kind of model: on a ladder the one that ends in "-ladder".
+
+    `otherwise` says why there are no measurements; `given` is passed to `judge`.
+    """
+    kind = next(iter(by_kind(datasets)), "pretrained")
+    own = f"{key}-ladder" if kind == "ladder" else key
+    tokens = sum(int(d.attrs.get("tokens", 0)) for d in datasets.values())
+    return judge(
+        own if own in registry() else key,
+        measurements,
+        scope_of_probes(datasets),
+        data=kind,
+        reason="" if measurements else otherwise,
+        size=tokens,
+        **given,
+    )
 
 
 def with_a_middle(datasets: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:

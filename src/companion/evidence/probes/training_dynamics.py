@@ -12,6 +12,7 @@ import numpy as np
 
 from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
+from companion.evidence.judging import judge
 from companion.evidence.probes.geometry import INVERSE
 from companion.files import read_netcdf, stored
 from companion.probing.compare_models import short_name
@@ -22,38 +23,23 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-START = (-0.75, 0.25)
-
 
 def training_brings_the_inverse_law(tracked: xr.Dataset) -> Claim:
-    """Exponent of the mean middle rotation: near -1/2 or above at the start, near -1 at the end.
-
-    Independent updates whose size does not depend on depth give 0, scaled by ell^(-1/2) they give
-    -1/2; the range of the start reaches a quarter beyond both, up to where that of -1 begins.
-    """
+    """Exponent of the mean middle rotation: near -1/2 or above at the start, near -1 at the end."""
     frame = rotation_exponents(tracked)
     given = json.loads(tracked.attrs["provenance"])["parameters"]
-    ends = [(frame.index[0], START), (frame.index[-1], INVERSE)]
-    return Claim(
+    ends = {"start": frame.index[0], "end": frame.index[-1]}
+    spans = {part: np.asarray(frame.loc[step], float).tolist() for part, step in ends.items()}
+    return judge(
         "rotation-through-training",
-        "It is training that makes the mean middle rotation fall as one over the depth; at the "
-        "start it falls more slowly.",
-        "open in the paper, which names training dynamics as a limit; our test",
+        [Measurement(f"exponent at step {ends[p]}", *span, part=p) for p, span in spans.items()],
         {
             "models": ", ".join(short_name(name) for name in tracked["model"].values),
             "data": str(given["corpus"]),
             "size": f"{given['tokens']:,} tokens a checkpoint",
         },
-        tuple(
-            _at_step(f"exponent at step {step}", frame.loc[step], expected)
-            for step, expected in ends
-        ),
+        size=given["tokens"] * tracked.sizes["model"],
     )
-
-
-def _at_step(name: str, at: pd.Series, expected: tuple[float, float]) -> Measurement:
-    estimate, low, high = np.asarray(at, float).tolist()
-    return Measurement(name, estimate, low, high, *expected)
 
 
 def inverse_law_sentence(frame: pd.DataFrame) -> str:

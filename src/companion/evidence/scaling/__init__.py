@@ -1,8 +1,8 @@
 """What the scaling fits say: claims, and sentences that a page cites; one module a chapter.
 
 `fit` (the exponent, the optimum, others' numbers), `identifiability` (cuts, laws, coverage),
-`second_table` (Gemstones), `planner`, `effective` (through training). A function whose name ends
-in `sentence` composes one; the others give a `Claim`, which holds for the table it is about only.
+`second_table` (Gemstones), `ladder`, `planner`, `effective` (through training). A function whose
+name ends in `sentence` composes one; the others give a `Claim` about one table.
 """
 
 from companion.evidence.scaling.effective import inverse_throughout
@@ -13,7 +13,6 @@ from companion.evidence.scaling.fit import (
     held_out_sentence,
     intervals_sentence,
     inverse_depth,
-    on_table,
     published_optimum,
     reproduction_sentence,
     rows_sentence,
@@ -32,7 +31,7 @@ from companion.evidence.scaling.identifiability import (
     robust_depth,
 )
 from companion.evidence.scaling.planner import (
-    inefficient_depth,
+    efficiency_sentence,
     plan_row,
     shape_sentence,
     warnings_of,
@@ -41,7 +40,6 @@ from companion.evidence.scaling.second_table import (
     clusters_sentence,
     second_table,
     subsets_sentence,
-    usual_shapes,
     usual_shapes_sentence,
 )
 
@@ -54,14 +52,13 @@ __all__ = [
     "coverage_study",
     "cuts_sentence",
     "design_sentence",
+    "efficiency_sentence",
     "held_out_sentence",
-    "inefficient_depth",
     "inflation_sentence",
     "intervals_sentence",
     "inverse_depth",
     "inverse_throughout",
     "laws_sentence",
-    "on_table",
     "plan_row",
     "preference_sentence",
     "published_optimum",
@@ -73,7 +70,6 @@ __all__ = [
     "shape_sentence",
     "stored_sentence",
     "subsets_sentence",
-    "usual_shapes",
     "usual_shapes_sentence",
     "warnings_of",
     "warnings_sentence",

@@ -6,13 +6,13 @@ import math
 from dataclasses import replace
 
 from companion.evidence.claims import Claim, Measurement
+from companion.evidence.judging import judge, of
+from companion.evidence.registry import ranges
 from companion.scaling.comparison.cuts import RESAMPLED
 from companion.scaling.fitting.result import FitSummary
 from companion.scaling.publications.refits import THERE, TOTAL, Refit
 
-ABOUT_ONE = (0.8, 1.25)
-SOURCE = "paper, section 3 and figure 2f"
-OPTIMAL = 1e-3  # a point is the optimum if its objective is above it by less than this share
+ABOUT_ONE = (ranges()["about one"].low, ranges()["about one"].high)
 
 
 def scope(fit: FitSummary) -> dict[str, str]:
@@ -25,45 +25,30 @@ def scope(fit: FitSummary) -> dict[str, str]:
     }
 
 
-def measured(
-    fit: FitSummary, name: str, method: str, expected: tuple[float, float] = (-math.inf, math.inf)
-) -> Measurement:
+def measured(fit: FitSummary, name: str, method: str) -> Measurement:
     """One parameter with the interval of one method, as a `Measurement`."""
-    interval = fit.intervals[method][name]
     label = f"{name} ({fit.table_name}, {_words(method)})"
-    return Measurement(label, interval.estimate, interval.low, interval.high, *expected)
-
-
-def on_table(claim: Claim, about: str, stored: str = "") -> Claim:
-    """The claim, if its scope's table is the one that it is `about`; else not testable here.
-
-    `stored` is a sentence on what a stored run found on the right table; it is only told.
-    """
-    seen = claim.scope["table"]
-    if seen == about:
-        return claim
-    reason = f"the claim is about the {about} table, and these rows are from the {seen} table"
-    return replace(claim, measurements=(), untestable="; ".join(filter(None, [reason, stored])))
+    return of(fit.intervals[method][name], label)
 
 
 def inverse_depth(
-    fit: FitSummary,
-    key: str = "depth-exponent",
-    about: str = "chinchilla",
-    stored: Refit | None = None,
+    fit: FitSummary, key: str = "depth-exponent", stored: Refit | None = None
 ) -> Claim:
-    """The paper's claim that loss falls as 1/ell, with alpha_ell expected in `ABOUT_ONE`.
+    """The claim that loss falls as 1/ell, on the table that it is about.
 
-    The verdict rests on the bootstrap over shapes: rows of one shape are not independent.
+    The verdict rests on the bootstrap over shapes: rows of one shape are not independent. On
+    another table `stored` is told, our fit of the right one.
     """
-    claim = Claim(
+    claim = judge(
         key,
-        "The loss due to finite depth falls about as 1/ell: the depth exponent is about 1.",
-        SOURCE,
+        [measured(fit, "alpha_ell", RESAMPLED)],
         scope(fit),
-        (measured(fit, "alpha_ell", RESAMPLED, ABOUT_ONE),),
+        data=fit.table_name,
+        size=fit.n,
     )
-    return on_table(claim, about, stored_sentence(stored) if stored else "")
+    if not claim.untestable or stored is None:
+        return claim
+    return replace(claim, untestable=f"{claim.untestable}; {stored_sentence(stored)}")
 
 
 def published_optimum(refit: Refit) -> Claim:
@@ -72,21 +57,14 @@ def published_optimum(refit: Refit) -> Claim:
     Not testable here where the table could not be had; what was stored is then told.
     """
     name = "objective above the optimum, as a share"
-    above = Measurement(name, refit.excess, refit.excess, refit.excess, 0, OPTIMAL)
+    above = Measurement(name, refit.excess, refit.excess, refit.excess)
     reason = ""
     if refit.stored:
         reason = (
             f"the {refit.publication.table} table could not be had; {_fit_of(refit)} has the "
             f"published parameters {100 * refit.excess:.2f} % above its optimum"
         )
-    return Claim(
-        "published-optimum",
-        "The published parameters minimise the mean squared log residual.",
-        "paper, appendix B",
-        scope(refit.summary),
-        () if reason else (above,),
-        untestable=reason,
-    )
+    return judge("published-optimum", [above], scope(refit.summary), reason=reason)
 
 
 def stored_sentence(refit: Refit) -> str:

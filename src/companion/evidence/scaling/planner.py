@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import math
 
-from companion.evidence.claims import Claim
-from companion.evidence.scaling.fit import scope
 from companion.scaling.fitting.result import FitSummary
 from companion.scaling.planning import Plan
 
 _FORMATS = {"m": ".0f", "ell": ".0f", "D": ".3g"}
 
 
-def inefficient_depth(fit: FitSummary, plan: Plan) -> Claim:
-    """The paper's conclusion that depth is used inefficiently, which a plan cannot test.
-
-    At an optimum the last operation buys as much whether it is spent on depth, width or data, so
-    that every law finds depth as efficient as the rest there. The reason carries what twice the
-    depth buys.
-    """
+def efficiency_sentence(fit: FitSummary, plan: Plan) -> str:
+    """What twice the depth buys at the best shape, and why no plan can call depth inefficient."""
     above = plan.loss.estimate - fit.params.get(fit.law.constant, 0.0)
-    reason = (
-        f"at the best shape for {plan.flops:.2g} operations, {plan.m:g} x {plan.ell:g}, "
-        f"twice the depth with data kept changes the loss by {plan.deeper:.4f} nats per token, of "
-        f"{above:.3f} above the floor; but at a best shape the last operation buys as much in "
-        "depth as in width or data, whatever the law, so nothing here can call depth inefficient"
-    )
-    return Claim(
-        "depth-inefficient",
-        "Depth lowers the loss robustly but inefficiently.",
-        "paper, conclusion",
-        scope(fit),
-        untestable=reason,
+    return (
+        f"At the best shape for {plan.flops:.2g} operations, {plan.m:g} x {plan.ell:g}, twice the "
+        f"depth with data kept changes the loss by {plan.deeper:.4f} nats per token, of "
+        f"{above:.3f} above the floor. But at a best shape the last operation buys as much in "
+        "depth as in width or data, whatever the law: no plan can call depth inefficient, and "
+        "so this conclusion of the paper is no claim that a plan could test."
     )
 
 

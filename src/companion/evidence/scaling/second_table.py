@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from companion.evidence.claims import Claim, Measurement
-from companion.evidence.scaling.fit import ABOUT_ONE, measured, on_table, scope
+from companion.evidence.claims import Claim
+from companion.evidence.judging import judge
+from companion.evidence.scaling.fit import ABOUT_ONE, measured, scope
 from companion.scaling.comparison.cuts import RESAMPLED
 from companion.scaling.fitting.result import FitResult
 from companion.tables import clusters
 
-_STATEMENT = "On a second set of runs ({}) the depth exponent is about 1 too."
-_SOURCE = "paper, section 3 (its claim, asked of other runs)"
 
-
-def second_table(fit: FitResult, key: str, rows: str) -> Claim:
-    """The paper's claim about the depth exponent, on the rows of Gemstones."""
-    claim = Claim(
-        key,
-        _STATEMENT.format(rows),
-        _SOURCE,
+def second_table(fit: FitResult) -> Claim:
+    """The claim about the depth exponent, on all shapes of Gemstones."""
+    return judge(
+        "depth-exponent-gemstones",
+        [measured(fit, "alpha_ell", RESAMPLED)],
         scope(fit) | {"shapes": str(fit.shapes)},
-        (measured(fit, "alpha_ell", RESAMPLED, ABOUT_ONE),),
+        data=fit.table_name,
+        size=fit.n,
     )
-    return on_table(claim, "gemstones")
-
-
-def usual_shapes(frame, factor: float) -> Claim:
-    """The claim on usual shapes, from the line of `aspect_sweep` that has this factor.
-
-    Not testable, with the reason, where too few shapes remain.
-    """
-    line = frame.set_index("rows").loc[f"factor {factor:g}"]
-    rows = f"ordinary shapes, factor {factor:g}, chosen after looking"
-    where = {"table": frame.attrs["table"], "rows": str(line["n"]), "law": frame.attrs["law"]}
-    refused = f"too few ordinary shapes: {line['refused']}" if line["refused"] else ""
-    label = f"alpha_ell ({frame.attrs['table']}, bootstrap, shape)"
-    span = (line["estimate"], line["low"], line["high"])
-    claim = Claim(
-        "witness-ordinary-shapes",
-        _STATEMENT.format(rows),
-        _SOURCE,
-        where | {"loss": "squared log residual", "shapes": str(line["shapes"])},
-        () if refused else (Measurement(label, *span, *ABOUT_ONE),),
-        untestable=refused,
-    )
-    return on_table(claim, "gemstones")
 
 
 def usual_shapes_sentence(frame, factor: float) -> str:

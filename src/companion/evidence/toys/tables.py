@@ -165,6 +165,12 @@ def stored_run(name: str, options: str = "", shown: Callable | None = None) -> S
     return Stored(f"toy-{name}.nc", f"{command} book/results/toy-{name}.nc", shown)
 
 
+def shorter_runs(name: str) -> list[xr.Dataset]:
+    """Stored runs of the named specification with fewer steps, `toy-<name>-<steps>.nc`."""
+    folder = stored(f"toy-{name}.nc").parent
+    return [read_netcdf(path) for path in sorted(folder.glob(f"toy-{name}-[0-9]*.nc"))]
+
+
 def stored_variants(target: str) -> Stored:
     """The stored comparison of all residual blocks on that target."""
     blocks = ",".join(VARIANTS)

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import partial
 
+import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 
-from companion.evidence.claims import Claim, Measurement
+from companion.evidence.claims import Claim
+from companion.evidence.judging import judge, of
 from companion.statistics.intervals import Interval
-from companion.toy import analysis, comparison
-from companion.toy.analysis import replicates
+from companion.toy import comparison
+from companion.toy.analysis import over_replicates, replicates
 from companion.toy.regimes import (
+    doublings,
+    exponent_moves,
+    exponent_readings,
     final_alpha,
-    left_out_slope,
     midpoint_gain,
     neighbour_cosine,
+    over_lengths,
+    plunge,
     rotation_exponent,
 )
 
-NEAR_ONE = (0.75, 1.25)
-NEAR_THIRD = (0.25, 0.42)
-NO_GAIN = 0.1
-Part = tuple[str, Interval, float, float]
+SETTLED = 0.1
+"""Training has converged where twice of it moves the exponent by less."""
+
+EXPLAINED = 0.1
+"""Squared error per channel below which a target of unit size counts as built."""
+
+Part = tuple[str, str, Interval]
+"""Of a claim's part: its name in the registry, what is measured in words, and its interval."""
 
 
 def scope(result: xr.Dataset) -> dict[str, str]:
@@ -42,84 +51,130 @@ def scope(result: xr.Dataset) -> dict[str, str]:
     }
 
 
-def part(name: str, values: ArrayLike, low: float = -math.inf, high: float = math.inf) -> Part:
-    """A measurement to be: its name, its interval over replicates, what the claim expects."""
-    return name, analysis.over_replicates(values), low, high
+def judged(
+    key: str, result: xr.Dataset, *parts: Part, reason: str = "", lengths: int = 0, **more: str
+) -> Claim:
+    """The claim with its parts measured; not testable where one of them is unknown.
+
+    `lengths` says for how many lengths of training, each doubled, there are annealed runs.
+    """
+    unknown = [name for _, name, interval in parts if math.isnan(interval.estimate)]
+    if unknown or not (parts or reason):
+        reason = f"students diverged, so this is unknown: {', '.join(unknown) or 'all of it'}"
+    measured = () if reason else [of(interval, name, part) for part, name, interval in parts]
+    given = {"met": {"annealed lengths": lengths} if lengths else {}, "size": _size(result)}
+    return judge(key, measured, scope(result) | more, data="toy", reason=reason, **given)
 
 
-def judged(key: str, statement: str, source: str, where: dict[str, str], *parts: Part) -> Claim:
-    """The claim with its parts measured; not testable where one of them is unknown."""
-    unknown = [name for name, interval, *_ in parts if math.isnan(interval.estimate)]
-    if unknown or not parts:
-        why = f"students diverged, so this is unknown: {', '.join(unknown) or 'all of it'}"
-        return Claim(key, statement, source, where, untestable=why)
-    measurements = (
-        Measurement(name, i.estimate, i.low, i.high, low, high, level=i.level)
-        for name, i, low, high in parts
-    )
-    return Claim(key, statement, source, where, tuple(measurements))
-
-
-def independent_claim(result: xr.Dataset) -> Claim:
-    """Independent teacher: depth exponent about 1, at every temperature."""
-    alphas = {
-        tau: replicates(final_alpha(result, tau), 0.0) for tau in result["temperature"].values
-    }
-    return judged(
-        f"toy-{_loss(result)}-independent-exponent",
-        "With an independent teacher the loss falls with depth with an exponent of about 1.",
-        "paper, figures 3 and 4",
-        scope(result),
-        *(part(_at("exponent", result, tau), alphas[tau], *NEAR_ONE) for tau in alphas),
-    )
-
-
-def tied_claim(result: xr.Dataset) -> Claim:
-    """Tied teacher: a higher exponent than the independent one, at least a first-order one."""
-    tau = float(result["temperature"].max())
-    alpha = final_alpha(result, tau)
-    tied, independent = replicates(alpha, 1.0), replicates(alpha, 0.0)
-    return judged(
-        f"toy-{_loss(result)}-tied-exponent",
-        "With a tied teacher, a smooth dynamics, the depth exponent is higher: at least the 2 of a "
-        "first-order scheme, and up to about 4.",
-        "paper, figures 3 and 4",
-        scope(result),
-        part(_at("tied minus independent exponent", result, tau), tied - independent, 0.0),
-        part(_at("tied exponent", result, tau), tied, 2.0),
-    )
-
-
-def temperature_claim(result: xr.Dataset) -> Claim:
-    """Tied teacher: the exponent grows with temperature."""
-    low, high = float(result["temperature"].min()), float(result["temperature"].max())
-    difference = [replicates(final_alpha(result, tau), 1.0) for tau in (low, high)]
-    name = rf"tied exponent at tau {high:g} minus that at tau {low:g}"
-    return judged(
-        "toy-exponent-grows-with-temperature",
-        "With a tied teacher the depth exponent grows with the temperature of the target.",
-        "paper, figure 4",
-        scope(result),
-        part(name, difference[1] - difference[0], 0.0),
-    )
-
-
-def slow_claim(result: xr.Dataset) -> Claim:
-    """Peaked targets train more slowly, with a loss that falls as time to the power -1/3."""
+def _size(result: xr.Dataset) -> float:
+    """Samples that all students saw together: how much went into a run."""
     spec = json.loads(result.attrs["specification"])
-    stop = spec["decay_from"]
-    gamma = analysis.time_exponent(result, start=0.1 * stop, stop=stop)
-    rho = float(gamma["rho"].min())
-    taus = [float(gamma["temperature"].min()), float(gamma["temperature"].max())]
-    low, high = (replicates(gamma.sel(temperature=[tau]), rho) for tau in taus)
-    name = "loss-time exponent at the lowest temperature, constant learning rate"
+    return spec["steps"] * spec["batch"] * spec["teachers"] * spec["seeds"] * len(spec["depths"])
+
+
+def unsettled(runs: Sequence[xr.Dataset], tau: float, *rhos: float) -> str:
+    """Why the exponents have not converged, if a doubling of the training may move one by more.
+
+    Parameters
+    ----------
+    runs : sequence of xarray.Dataset
+        Annealed, each twice as long as the one before.
+    tau : float
+    *rhos : float
+        Of the teachers whose exponents count.
+    """
+    for rho in rhos:
+        for moved, run in zip(exponent_moves(runs, tau, rho), runs[1:], strict=True):
+            by = over_replicates(moved)
+            if not max(abs(by.low), abs(by.high)) < SETTLED:
+                return (
+                    f"not converged: twice the training, {int(run['step'].max()):,} steps, moves "
+                    f"the exponent of rho = {rho:g} by {by:.2f}, where less than {SETTLED} is asked"
+                )
+    return ""
+
+
+def independent_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:
+    """Independent teacher: depth exponent about 1, at every temperature and however it is read.
+
+    Plain, with a floor, over the lower and over the upper half of the depths: where these do not
+    agree there is no single power law over the range.
+    """
+    runs = doublings(result, shorter)
+    taus = [float(tau) for tau in result["temperature"].values]
+    parts = [
+        ("exponent", _at(f"exponent, {how}", result, tau), over_replicates(replicates(alpha, 0.0)))
+        for tau in taus
+        for how, alpha in exponent_readings(result, tau).items()
+    ]
+    why = next(filter(None, (unsettled(runs, tau, 0.0) for tau in taus)), "")
+    given = {"reason": why, "lengths": len(runs)}
+    return judged("toy-independent-exponent", result, *parts, **given)
+
+
+def tied_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:
+    """Tied teacher: a higher exponent than the independent one, at least a first-order one."""
+    runs = doublings(result, shorter)
+    tau = float(result["temperature"].max())
+    readings = exponent_readings(result, tau)
+    gains = {how: replicates(a, 1.0) - replicates(a, 0.0) for how, a in readings.items()}
+    parts = [
+        ("excess", _at(f"tied minus independent exponent, {how}", result, tau), gain)
+        for how, gain in gains.items()
+    ]
+    parts += [
+        ("exponent", _at(f"tied exponent, {how}", result, tau), replicates(alpha, 1.0))
+        for how, alpha in readings.items()
+    ]
+    judgeable = [(part, name, over_replicates(values)) for part, name, values in parts]
+    given = {"reason": unsettled(runs, tau, 0.0, 1.0), "lengths": len(runs)}
+    return judged("toy-tied-exponent", result, *judgeable, **given)
+
+
+def law_sentence(result: xr.Dataset, rho: float) -> str:
+    """Whether one power law describes the loss over the depths, from four readings of it."""
+    tau = float(result["temperature"].max())
+    readings = {
+        how: over_replicates(replicates(alpha, rho))
+        for how, alpha in exponent_readings(result, tau).items()
+    }
+    told = "; ".join(f"{how} {found:.2f}" for how, found in readings.items())
+    low = max(found.low for found in readings.values())
+    high = min(found.high for found in readings.values())
+    if any(math.isnan(found.estimate) for found in readings.values()):
+        return "Students diverged, so the exponent is unknown."
+    law = "one power law fits" if low <= high else "there is no single power law over this range"
+    return f"Exponent for rho = {rho:g}: {told}; {law}."
+
+
+def temperature_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:
+    """Tied teacher: the exponent grows with temperature."""
+    runs = doublings(result, shorter)
+    low, high = float(result["temperature"].min()), float(result["temperature"].max())
+    ends = [replicates(final_alpha(result, tau), 1.0) for tau in (low, high)]
+    name = rf"tied exponent at tau {high:g} minus that at tau {low:g}"
+    part = ("difference", name, over_replicates(ends[1] - ends[0]))
+    why = unsettled(runs, low, 1.0) or unsettled(runs, high, 1.0)
+    given = {"reason": why, "lengths": len(runs)}
+    return judged("toy-exponent-grows-with-temperature", result, part, **given)
+
+
+def slow_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:
+    """Peaked targets train slowly: annealed losses fall with the length of training to the -1/3.
+
+    Not the loss within one training, which the rate's decay moves.
+    """
+    runs = doublings(result, shorter)
+    rho = float(result["rho"].min())
+    taus = [float(result["temperature"].min()), float(result["temperature"].max())]
+    low, high = (over_lengths(runs, tau, rho) for tau in taus)
+    name = "exponent of annealed losses in training length, lowest temperature"
     return judged(
         "toy-peaked-targets-slow",
-        "Peaked targets are learned slowly: the loss falls as training time to the power -1/3.",
-        "arXiv 2602.03685, used in the paper's appendix C",
-        scope(result),
-        part(name, low, *NEAR_THIRD),
-        part("that at the highest temperature minus it", high - low, 0.0),
+        result,
+        ("exponent", name, over_replicates(low)),
+        ("difference", "that at the highest temperature minus it", over_replicates(high - low)),
+        lengths=len(runs),
     )
 
 
@@ -131,44 +186,53 @@ def midpoint_claim(euler: xr.Dataset, midpoint: xr.Dataset) -> Claim:
     """Second-order students help only where there is a dynamics to discretise."""
     gain = midpoint_gain(euler, midpoint)
     tied, independent = (replicates(gain, rho) for rho in (1.0, 0.0))
+    name = "log ratio of losses, Euler over midpoint, tied teacher"
     return judged(
         "toy-midpoint-helps-only-tied",
-        "Second-order students are better than plain ones of equal size only for a tied teacher.",
-        "paper, figure 5",
-        scope(midpoint),
-        part("log ratio of losses, Euler over midpoint, tied teacher", tied, 0.0),
-        part("the same, independent teacher", independent, high=NO_GAIN),
-        part("the same, tied minus independent", tied - independent, 0.0),
+        midpoint,
+        ("tied", name, over_replicates(tied)),
+        ("independent", "the same, independent teacher", over_replicates(independent)),
+        ("difference", "the same, tied minus independent", over_replicates(tied - independent)),
     )
 
 
 def geometry_claim(result: xr.Dataset) -> Claim:
     """Students of an independent teacher: rotations of size 1/ell, weakly correlated updates."""
-    exponent = replicates(rotation_exponent(result), 0.0)
+    exponent = over_replicates(replicates(rotation_exponent(result), 0.0))
     neighbour = neighbour_cosine(result)
     independent, tied = (replicates(neighbour, rho) for rho in (0.0, 1.0))
+    cosine = over_replicates(independent)
     return judged(
         "toy-geometry-like-language-models",
-        "Students of an independent teacher look like language models: rotations fall as 1/depth "
-        "and updates are weakly correlated, unlike those of a tied teacher.",
-        "paper, figures 2 and 5",
-        scope(result),
-        part("exponent of the mean rotation in depth, independent", exponent, *NEAR_ONE),
-        part("cosine of neighbouring updates, independent", independent, high=0.5),
-        part("the same, tied minus independent", tied - independent, 0.0),
+        result,
+        ("exponent", "exponent of the mean rotation in depth, independent", exponent),
+        ("cosine", "cosine of neighbouring updates, independent", cosine),
+        ("difference", "the same, tied minus independent", over_replicates(tied - independent)),
     )
 
 
 def stages_claim(result: xr.Dataset) -> Claim:
-    """A compositional target: the loss falls in steps where a stage more fits in."""
-    slopes = analysis.local_slopes(result)
+    """A compositional target: the loss plunges where a stage more fits in, and is flat elsewhere.
+
+    The plunge is where the loss first falls below `EXPLAINED`, set beforehand; its depth may
+    differ from replicate to replicate.
+    """
+    at, rest = plunge(result, EXPLAINED)
+    if np.isnan(at).all():
+        reason = f"no replicate's loss crosses {EXPLAINED} between two depths"
+        return judged("toy-compositional-steps", result, reason=reason)
+    known = np.isfinite(at)
+    if known.sum() < 2:
+        reason = f"only one replicate's loss crosses {EXPLAINED}"
+        return judged("toy-compositional-steps", result, reason=reason)
+    name = f"local exponent where the loss first falls below {EXPLAINED}"
+    where = {"replicates that cross": f"{known.sum()} of {len(at)}"}
     return judged(
         "toy-compositional-steps",
-        "Where a target needs its layers in sequence, the loss falls in steps, not as one power.",
-        "paper, section on the three regimes",
-        scope(result),
-        part("local exponent at the depths steepest in the others", left_out_slope(slopes, 1), 2.0),
-        part("the same, flattest in the others", left_out_slope(slopes, -1), high=1.0),
+        result,
+        ("plunge", name, over_replicates(at[known])),
+        ("rest", "mean local exponent elsewhere", over_replicates(rest[known])),
+        **where,
     )
 
 
@@ -178,23 +242,22 @@ def variants_claim(compared: xr.Dataset) -> Claim:
     gains = comparison.gains(compared)
     name = "exponent of {} minus that of the plain block"
     diverged = set(compared["block"].values) - {comparison.BASELINE, *gains}
-    where = {"learning rates": ", ".join(f"{r:g}" for r in compared["rate"].values)}
+    more = {"learning rates": ", ".join(f"{r:g}" for r in compared["rate"].values)}
+    more |= {"diverged": ", ".join(sorted(diverged))} if diverged else {}
     return judged(
         f"toy-variants-raise-the-exponent-{target}",
-        "Other residual connections, such as gating or attention over depth, make better use of "
-        "depth than the plain one.",
-        "paper, discussion (an outlook, not a result)",
-        scope(compared) | where | ({"diverged": ", ".join(sorted(diverged))} if diverged else {}),
-        *((name.format(key), gain, 0.0, math.inf) for key, gain in gains.items()),
+        compared,
+        *(("gain", name.format(key.replace("_", " ")), gain) for key, gain in gains.items()),
+        **more,
     )
 
 
-def entropy_claims(result: xr.Dataset | None) -> list[Claim]:
+def entropy_claims(result: xr.Dataset | None, shorter: Sequence[xr.Dataset] = ()) -> list[Claim]:
     """All claims about targets with a temperature; none without independent and tied teachers."""
     if result is None or not {0.0, 1.0} <= set(result["rho"].values):
         return []
     makers = (independent_claim, tied_claim, temperature_claim, slow_claim)
-    return [make(result) for make in makers]
+    return [make(result, shorter) for make in makers]
 
 
 def regime_claims(
@@ -202,23 +265,15 @@ def regime_claims(
     midpoint: xr.Dataset | None,
     staged: xr.Dataset | None,
     *compared: xr.Dataset | None,
+    shorter: Sequence[xr.Dataset] = (),
 ) -> list[Claim]:
     """All claims about regimes, but for those whose results are absent (None)."""
+    exponents = (partial(make, shorter=shorter) for make in (independent_claim, tied_claim))
     parts: list[tuple[Callable[..., Claim], *tuple[xr.Dataset | None, ...]]] = [
-        (independent_claim, plain),
-        (tied_claim, plain),
+        *((make, plain) for make in exponents),
         (midpoint_claim, plain, midpoint),
         (stages_claim, staged),
         (geometry_claim, plain),
         *((variants_claim, one) for one in compared),
     ]
     return [make(*results) for make, *results in parts if all(one is not None for one in results)]
-
-
-def as_stored(claims: Iterable[Claim]) -> list[Claim]:
-    """The claims of stored results, under keys of their own beside those of the live run."""
-    return [dataclasses.replace(claim, key=f"{claim.key}-stored") for claim in claims]
-
-
-def _loss(result: xr.Dataset) -> str:
-    return json.loads(result.attrs["specification"])["loss"]

@@ -17,7 +17,7 @@ from companion.errors import InputError
 from companion.scaling.fitting.fit import fit
 from companion.scaling.fitting.result import FitResult
 from companion.scaling.uncertainty.methods import quantify
-from companion.scaling.uncertainty.profile import with_profile
+from companion.scaling.uncertainty.resampling import jackknife, with_draws
 
 CHINCHILLA_ASPECT = (40.0, 110.0)  # channels per block
 FACTORS = (1.0, 1.25, 1.5, 2.0, 3.0, 5.0)
@@ -111,15 +111,17 @@ def drop_sweep(table, law, drops: Sequence[int], name: str):
     Returns
     -------
     DataFrame
-        `dropped` asked for, then as `aspect_sweep`, with the profile interval.
+        `dropped` asked for, then as `aspect_sweep`, with the jackknife over shapes: beside the
+        bootstrap the one interval that keeps its promise where rows of a shape share their error.
     """
     import pandas as pd
 
     def cut(k: int) -> FitResult:
-        return with_profile(fit(table, law, drop=k), (name,))
+        result = fit(table, law, drop=k)
+        return with_draws(result, jackknife(result))
 
     return pd.DataFrame(
-        [{"dropped": k} | _line(lambda k=k: cut(k), name, "profile") for k in map(int, drops)]
+        [{"dropped": k} | _line(lambda k=k: cut(k), name, "jackknife") for k in map(int, drops)]
     )
 
 

@@ -1,4 +1,4 @@
-"""Sentences about the ladder, for its chapter; all of them computed."""
+"""What the ladder says: its depth exponent at the longest training, and sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from companion.evidence.claims import Claim
+from companion.evidence.judging import judge, of
 from companion.ladder import analysis
+from companion.scaling.comparison.effective import effective_exponent
 
 
 def origin(stamp: Mapping[str, Any], table: pd.DataFrame) -> dict[str, str | float]:
@@ -29,6 +32,50 @@ def origin(stamp: Mapping[str, Any], table: pd.DataFrame) -> dict[str, str | flo
         "held-tokens": f"{held_out['tokens']:,}",
         "best": float(np.min(table["loss"])),
     }
+
+
+def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
+    """The claim about models that differ in depth alone, at the largest annealed D of a table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns m, ell, D, seed, loss (nats/token), learning_rate; one width.
+    """
+    last = table[table["D"] == table["D"].max()]
+    seeds, depths = last["seed"].nunique(), sorted(map(int, last["ell"].unique()))
+    found = effective_exponent(last)
+    known = bool(np.isfinite(found.estimate))
+    name = f"exponent at {int(last['D'].max()):,} tokens, {seeds} seeds"
+    return judge(
+        "depth-exponent-ladder",
+        [of(found, name)] if known else [],
+        {
+            "models": f"width {', '.join(str(m) for m in sorted(last['m'].unique()))}, depths "
+            f"{', '.join(map(str, depths))}, rates tuned by depth",
+            "data": "held-out Python source",
+        },
+        data="ladder",
+        met={"depths": len(depths), "seeds": seeds},
+        reason="" if known else "deeper models are not better here",
+        size=len(last),
+    )
+
+
+def exponents_sentence(exponents: pd.DataFrame) -> str:
+    """How the depth exponent moves with training, from `effective_exponents`."""
+    known = exponents.dropna(subset="estimate")
+    if known.empty:
+        return "At no training length are deeper models better, so there is no exponent."
+    told = [
+        f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}] at {D / 1e6:.1f} million tokens"
+        for D, row in known.iterrows()
+    ]
+    first, last = known.iloc[0], known.iloc[-1]
+    apart = first.low > last.high or first.high < last.low
+    moves = "It moves with training" if apart else "The intervals overlap"
+    pooled = "a fit over all lengths mixes" if apart else "a fit over all lengths may mix"
+    return f"The depth exponent is {'; '.join(told)}. {moves}: {pooled} what belongs to each."
 
 
 def tuning_sentence(sweep: pd.DataFrame, used: float) -> str:

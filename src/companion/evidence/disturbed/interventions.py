@@ -9,8 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from companion.errors import InputError
-from companion.evidence.calibration import why_no_test
 from companion.evidence.claims import Claim, Measurement
+from companion.evidence.judging import judge, of
+from companion.evidence.probes.scope import of_ladder
 from companion.interventions import Pretrained
 from companion.interventions.costs import (
     SHALLOWEST,
@@ -23,14 +24,9 @@ from companion.interventions.costs import (
     ratio,
     share,
 )
-from companion.statistics.intervals import Interval
 
-SKIP_EXPONENT = -1.0
-AVERAGE_RATIO = 0.75
 WORST_GUESS = np.log(2**20)
 """Loss of a uniform guess among as many tokens as no vocabulary here has, in nats."""
-
-_OURS = "our test of the paper's ensemble averaging; the paper disturbs no blocks"
 
 
 def table(
@@ -75,85 +71,62 @@ def exponent_sentence(datasets: Datasets, generator: np.random.Generator) -> str
 
 
 def skipping_costs_little(datasets: Datasets, generator: np.random.Generator) -> Claim:
-    """Claim: a middle block carries at most an equal share of what all blocks gain."""
-    measured = [
-        _measured(f"share of a middle block, {name}", share(d, generator), high=1.0)
-        for name, d in deep(datasets).items()
-    ]
-    return _claim(
+    """Claim: a middle block carries at most an equal share of what all blocks gain.
+
+    No evidence where the loss without any block is no unit: every share of it is small.
+    """
+    return _judge(
         "skip-costs-little",
-        "Most layers are interchangeable: to skip one middle block costs no more than its equal "
-        "share of what all blocks together gain.",
         datasets,
-        measured,
-        statistic="skip share",
+        [
+            of(share(d, generator), f"share of a middle block, {name}", idle=_no_unit(d))
+            for name, d in deep(datasets).items()
+        ],
     )
+
+
+def _no_unit(dataset: xr.Dataset) -> str:
+    loss = loss_without_blocks(dataset)
+    return "" if loss <= WORST_GUESS else f"without blocks the loss is {loss:.0f} nats per token"
 
 
 def swapping_costs_less(datasets: Datasets, generator: np.random.Generator) -> Claim:
     """Claim: two neighbouring middle blocks swapped cost less than one skipped."""
-    measured = [
-        _measured(f"swap / skip, {name}", ratio(d, "swap", generator), high=1.0)
-        for name, d in deep(datasets).items()
-    ]
-    return _claim(
-        "swap-costs-less-than-skip",
-        "Most layers are interchangeable: the order of two neighbouring middle blocks matters "
-        "less than the presence of either.",
-        datasets,
-        measured,
-        statistic="swap / skip",
-    )
+    return _judge("swap-costs-less-than-skip", datasets, _ratios(datasets, "swap", generator))
 
 
 def neighbours_cannot_replace(datasets: Datasets, generator: np.random.Generator) -> Claim:
     """Claim: updates are weakly correlated, so the neighbours' mean update is no substitute."""
-    measured = [
-        _measured(f"average / skip, {name}", ratio(d, "average", generator), low=AVERAGE_RATIO)
+    return _judge("neighbours-cannot-replace", datasets, _ratios(datasets, "average", generator))
+
+
+def _ratios(datasets: Datasets, kind: str, generator: np.random.Generator) -> list[Measurement]:
+    return [
+        of(ratio(d, kind, generator), f"{kind} / skip, {name}")
         for name, d in deep(datasets).items()
     ]
-    return _claim(
-        "neighbours-cannot-replace",
-        "Updates of neighbouring layers are weakly correlated: their mean in place of a block's "
-        "own update saves little against skipping it.",
-        datasets,
-        measured,
-        statistic="average / skip",
-    )
 
 
 def skip_cost_falls(datasets: Datasets, generator: np.random.Generator) -> Claim:
     """Claim: the cost of skipping falls with depth, faster than in proportion."""
+    measured, reason = [], ""
     try:
-        slope, reason = exponent(datasets, generator), ""
+        measured = [of(exponent(datasets, generator), "exponent of the skip cost")]
     except InputError as refused:
-        slope, reason = None, str(refused)
-    measured = [_measured("exponent of the skip cost", slope, high=SKIP_EXPONENT)] if slope else []
-    return _claim(
-        "skip-cost-falls-with-depth",
-        "Each of many similar layers carries less in a deeper network: the cost of skipping a "
-        "middle block falls faster than 1/ell.",
-        datasets,
-        measured,
-        reason,
-    )
+        reason = str(refused)
+    return _judge("skip-cost-falls-with-depth", datasets, measured, reason)
 
 
-def _measured(name: str, found: Interval, low: float = -np.inf, high: float = np.inf):
-    return Measurement(name, found.estimate, found.low, found.high, low, high)
-
-
-def _claim(key, statement, datasets, measured, reason="", statistic="") -> Claim:
-    if idle := why_no_test(statistic, "ensemble") if statistic else "":
-        measured, reason = [], idle
-    reason = "" if measured else reason or f"no model has {SHALLOWEST} blocks or more"
+def _judge(key: str, datasets: Datasets, measured: list[Measurement], reason: str = "") -> Claim:
     counts = sorted({int(d.tokens.sum()) for d in datasets.values()})
     scope = {
         "models": ", ".join(datasets),
         "data": ", ".join(sorted({str(d.attrs["corpus"]) for d in datasets.values()})),
         "size": ", ".join(f"{n:,}" for n in counts) + " predicted tokens a model",
     }
-    return Claim(key, statement, _OURS, scope, tuple(measured), reason)
+    reason = "" if measured else reason or f"no model has {SHALLOWEST} blocks or more"
+    kind = "ladder" if all(map(of_ladder, datasets)) else "pretrained"
+    return judge(key, measured, scope, data=kind, reason=reason, size=sum(counts))
 
 
 def pretrained_sentence(pretrained: Pretrained) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from companion.evidence.claims import Claim, Measurement
+from companion.evidence.judging import judge, of
 from companion.interventions.indirect_effect import (
     LAST,
     SUBJECT,
@@ -30,14 +31,6 @@ PUBLISHED = {
     "pythia-12b": 0.3607,
 }
 """Clean probability of " Seattle" after `NEEDLE`, printed by the published code in float16."""
-
-STEP = 0.5
-"""A layer that brings more than this share of the answer to the last token does most of it."""
-
-FEWEST_KNOWN = 10
-"""With fewer known facts than this an average over facts is not judged."""
-
-_AGREES = 0.05
 
 
 def words(dataset: xr.Dataset) -> dict[str, str]:
@@ -146,23 +139,18 @@ def exchange_is_gradual(dataset: xr.Dataset) -> Claim:
     """Claim: no single layer moves most of the answer from the subject to the last token.
 
     In each fact the largest rise of the last token's share over one layer: 1 where one layer does
-    everything, 1/ell where all do alike. At most one half in the mean over facts.
+    everything, 1/ell where all do alike.
     """
-    known = int(dataset.known.sum())
-    measured, reason = (), ""
-    if known < FEWEST_KNOWN:
-        reason = f"an average takes {FEWEST_KNOWN} known facts, this model knows {known}"
-    else:
+    known, measured = int(dataset.known.sum()), []
+    if known:
         step = over_facts(exchange(dataset).largest_step)
-        measured = (Measurement("largest step, mean over facts", *step, expected_high=STEP),)
-    return Claim(
+        measured = [of(step, "largest step, mean over facts")] if np.isfinite(step.low) else []
+    return judge(
         "fact-moves-gradually",
-        "Layers do a little each, also for a fact: no single layer brings most of the answer to "
-        "the last token.",
-        "follows from the paper's conclusion; our test",
-        _scope(dataset, f"{known} known facts of {dataset.sizes['prompt']}"),
         measured,
-        reason,
+        _scope(dataset, f"{known} known facts of {dataset.sizes['prompt']}"),
+        met={"known facts": known},
+        size=known,
     )
 
 
@@ -171,20 +159,14 @@ def space_needle(dataset: xr.Dataset) -> Claim:
     model = str(dataset.attrs["model"])
     published = PUBLISHED.get(model.rpartition("/")[2])
     found = dataset.probability_clean.sel(prompt=dataset.prompt == NEEDLE).values
-    measured, reason = (), ""
+    measured, reason = [], ""
     if published is None or not len(found):
         reason = f"needs a Pythia model of the paper and the facts `world`; this run has {model}"
     else:
-        clean = float(found[0])
-        limits = published * (1 - _AGREES), published * (1 + _AGREES)
-        measured = (Measurement(f"p(Seattle), {model}", clean, clean, clean, *limits),)
-    statement = (
-        "Of the Pythia models from 70m to 12b only the largest knows where the space needle is: "
-        f"the clean probability of Seattle is {PUBLISHED['pythia-12b']} there and at most "
-        f"{PUBLISHED['pythia-2.8b']} in the others."
-    )
+        ratio = float(found[0]) / published
+        measured = [Measurement(f"p(Seattle) over the published, {model}", ratio, ratio, ratio)]
     scope = _scope(dataset, "one run") | {"data": "one sentence"}
-    return Claim("space-needle", statement, "paper, figure 6", scope, measured, reason)
+    return judge("space-needle", measured, scope, reason=reason)
 
 
 def needle_sentence(dataset: xr.Dataset) -> str:

@@ -1,0 +1,1 @@
+"""What disturbed models say: `interventions` on blocks, `tracing` of facts."""
