@@ -134,7 +134,8 @@ def _rank(one: Mapping[str, Any]) -> tuple[bool, int]:
 
 
 def _how(claim: Mapping[str, Any]) -> str:
-    told = f"Measured: {claim['estimand']}. Decided by: {claim['why']}."
+    scope = "; ".join(f"{name}: {value}" for name, value in claim["scope"].items())
+    told = f"Measured: {claim['estimand']}. On {scope}. Decided by: {claim['why']}."
     return f'<p class="why">{html.escape(told)}</p>'
 
 
@@ -184,8 +185,9 @@ def bounds(one: Mapping[str, Any], low: str, high: str) -> tuple[float, float]:
 def _numbers(one: Mapping[str, Any]) -> str:
     low, high = bounds(one, "low", "high")
     unit = f" {html.escape(one['unit'])}" if one["unit"] else ""
+    kind = "range" if one["spread"] else f"{100 * one['level']:.0f} % interval"
     first, last = bounds(one, "expected_low", "expected_high")
     known = [f"at least {first:.4g}"] * math.isfinite(first)
     known += [f"at most {last:.4g}"] * math.isfinite(last)
     told = f"{first:.4g} to {last:.4g}" if len(known) == 2 else "".join(known) or "anything"
-    return f"<strong>{one['estimate']:.4g}</strong>{unit} [{low:.4g}, {high:.4g}], expected {told}"
+    return f"<strong>{one['estimate']:.4g}</strong>{unit}, {kind} [{low:.4g}, {high:.4g}], expected {told}"
