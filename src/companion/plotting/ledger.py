@@ -190,4 +190,5 @@ def _numbers(one: Mapping[str, Any]) -> str:
     known = [f"at least {first:.4g}"] * math.isfinite(first)
     known += [f"at most {last:.4g}"] * math.isfinite(last)
     told = f"{first:.4g} to {last:.4g}" if len(known) == 2 else "".join(known) or "anything"
-    return f"<strong>{one['estimate']:.4g}</strong>{unit}, {kind} [{low:.4g}, {high:.4g}], expected {told}"
+    found = f"<strong>{one['estimate']:.4g}</strong>{unit}, {kind} [{low:.4g}, {high:.4g}]"
+    return f"{found}, expected {told}"
