@@ -1,9 +1,10 @@
 """A grid is checked before anything runs."""
 
+import pandas as pd
 import pytest
 
 from companion.errors import InputError
-from companion.ladder.grid import Grid, read_grid
+from companion.ladder.grid import Grid, read_grid, tuned
 from companion.settings import to_record
 
 GOOD = {"widths": [32, 64], "depths": [1, 2], "tokens": [1e6, 2e6]}
@@ -37,6 +38,7 @@ def test_runs_are_the_full_product_with_the_longest_first():
         ({"warmup": -1}, "warmup -1 must be 0 or more"),
         ({"base_width": 0}, "base_width 0 must be 1 or more"),
         ({"evaluate": 0}, "evaluate 0 must be 1 or more"),
+        ({"depth_rates": [4e-3]}, "1 depth_rates for 2 depths: give one each"),
         ({"depths": [2, 2]}, "depths .* must differ"),
         ({"learning_rates": [0.0]}, "learning_rates 0.0 must be above 0 and finite"),
         ({"learning_rates": [float("nan")]}, "learning_rates nan must be above 0 and finite"),
@@ -72,3 +74,25 @@ def test_missing_keys_and_files_are_named(tmp_path):
         broken.write_text(content)
         with pytest.raises(InputError, match=sentence):
             read_grid(broken)
+
+
+def test_each_depth_may_have_a_rate_of_its_own():
+    grid = Grid(**GOOD, depth_rates=[8e-3, 4e-3], seeds=[0, 1])
+    assert {(run.ell, run.learning_rate) for run in grid.runs()} == {(1, 8e-3), (2, 4e-3)}
+    assert len(grid.runs()) == 8
+    assert Grid(**to_record(grid)) == grid
+
+
+def test_rates_come_from_a_sweep_and_those_at_its_ends_are_named(tmp_path):
+    losses = {1: {1e-3: 5.2, 2e-3: 5.0, 4e-3: 5.1}, 2: {1e-3: 5.2, 2e-3: 5.0, 4e-3: 4.9}}
+    rows = [(ell, r, x, "inverse-sqrt-depth") for ell, of in losses.items() for r, x in of.items()]
+    rows.append((1, 1e-3, 1.0, "one"))
+    table = pd.DataFrame(rows, columns=["ell", "learning_rate", "loss", "branch_scale"])
+    table.to_csv(tmp_path / "table.csv")
+    grid, notes = tuned(Grid(**GOOD), tmp_path)
+    assert grid.depth_rates == (2e-3, 4e-3)
+    assert notes == ("the best rate of 2 blocks, 0.004, is the highest that was tried",)
+    with pytest.raises(InputError, match="has no depth 4"):
+        tuned(Grid(**GOOD | {"depths": [1, 4]}), tmp_path / "table.csv")
+    with pytest.raises(InputError, match="is no table of a sweep"):
+        tuned(grid, tmp_path / "none.csv")

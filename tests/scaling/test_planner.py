@@ -9,8 +9,9 @@ import pytest
 
 from companion import scaling
 from companion.errors import InputError
-from companion.plotting.planner import page
-from companion.scaling.planning import Budget, candidates, plan
+from companion.plotting.planner import _knobs, page
+from companion.scaling import planning
+from companion.scaling.planning import Budget, by_depth, candidates, plan
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -27,7 +28,7 @@ def test_the_plan_is_the_best_of_the_grid(fitted):
     result, draws = fitted
     budget = Budget(flops=1e20, parameters=3e8)
     found = plan(result, draws, budget)
-    grid = candidates(budget)
+    grid = candidates(budget, result.table)
     assert found.loss.estimate == pytest.approx(result.predict(grid).min())
     assert found.N <= 3e8
     assert found.flops <= 1e20 * (1 + 1e-12)
@@ -45,6 +46,28 @@ def test_doubling_depth_is_the_law_by_hand(fitted):
     p = result.params
     by_hand = p["c_ell"] * ((2 * found.ell) ** -p["alpha_ell"] - found.ell ** -p["alpha_ell"])
     assert found.deeper.estimate == pytest.approx(by_hand)
+
+
+def test_the_search_and_the_sliders_reach_as_far_as_the_table_and_a_little_beyond(planted):
+    small = planted.assign(m=planted["m"] / 8, D=planted["D"] / 1000)
+    for table in (planted, small):
+        widths, depths = planning.shapes(table)
+        assert (table["m"].max(), table["ell"].min()) == (widths[-1] / 4, depths[0] * 4)
+        low, high = planning.reach(table)
+        assert low < planning.middle_flops(table) < high
+        assert low == pytest.approx((72 * table["m"] ** 2 * table["ell"] * table["D"]).min())
+        knobs = _knobs(table, 1e20)
+        assert knobs["flops"][0] < math.log10(low) < math.log10(high) < knobs["flops"][1]
+
+
+def test_the_best_at_each_depth_has_a_band_and_its_lowest_is_the_plan(fitted):
+    budget = Budget(flops=1e20)
+    found = by_depth(*fitted, budget)
+    best = plan(*fitted, budget)
+    assert found["ell"][found["loss"].argmin()] == best.ell
+    assert found["loss"].min() == pytest.approx(best.loss.estimate)
+    assert (found["low"] < found["high"]).all()
+    assert found["low"][found["loss"].argmin()] == pytest.approx(best.loss.low)
 
 
 def test_latency_makes_shallow_and_extrapolation_is_told(fitted):
@@ -89,7 +112,7 @@ def test_the_page_works_offline_and_agrees_with_python(fitted, tmp_path):
     from playwright.sync_api import sync_playwright
 
     path = tmp_path / "planner.html"
-    html = page(*fitted, flops=1e20, kept=40, name="plan").html
+    html = page(*fitted, flops=1e20, name="plan").html
     path.write_text(f"<!doctype html><meta charset='utf-8'><body>{html}</body>", "utf-8")
     seen, asked = [], []
     with sync_playwright() as playwright:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,6 +32,7 @@ class Grid:
     tokens: Values[Whole]  # D, training tokens of the annealed models
     seeds: Values[Natural] = (0,)  # initialisation and data order
     learning_rates: Values[Positive] = (4e-3,)  # of matrices at width `base_width`
+    depth_rates: tuple[Positive, ...] = ()  # one for each of `depths`, instead of learning_rates
     base_width: Count = 128  # where the learning rate is stated; matrices use rate * base/m
     vocabulary: Annotated[Whole, Field(ge=257, le=2**16)] = 2048  # of the byte-level BPE, with end
     context: Annotated[Whole, Field(ge=2)] = 256  # tokens a block
@@ -53,6 +54,10 @@ class Grid:
                 raise InputError(
                     f"width {m} is impossible: heads are {HEAD_WIDTH} wide, use a multiple of it"
                 )
+        if self.depth_rates and len(self.depth_rates) != len(self.depths):
+            raise InputError(
+                f"{len(self.depth_rates)} depth_rates for {len(self.depths)} depths: give one each"
+            )
         for tokens in self.tokens:
             self._check_tokens(tokens)
         last = max(map(self.branch_start, self.tokens))
@@ -78,8 +83,13 @@ class Grid:
 
     def runs(self) -> list[Run]:
         """All trunks, the longest first, so that the time left is never underestimated."""
-        shapes = itertools.product(self.widths, self.depths, self.seeds, self.learning_rates)
-        runs = [Run(m, ell, seed, rate) for m, ell, seed, rate in shapes]
+        tuned = dict(zip(self.depths, self.depth_rates, strict=False))
+        shapes = itertools.product(self.widths, self.depths, self.seeds)
+        runs = [
+            Run(m, ell, seed, rate)
+            for m, ell, seed in shapes
+            for rate in ([tuned[ell]] if tuned else self.learning_rates)
+        ]
         return sorted(runs, key=lambda run: -(run.m**2) * run.ell)
 
     def steps(self, tokens: int) -> int:
@@ -104,6 +114,49 @@ class Run:
     def name(self) -> str:
         """Unique within a grid, e.g. "m128-ell8-seed0-lr0.004"."""
         return f"m{self.m}-ell{self.ell}-seed{self.seed}-lr{self.learning_rate:g}"
+
+
+def tuned(grid: Grid, sweep: str | Path) -> tuple[Grid, tuple[str, ...]]:
+    """The grid with each depth at its best rate of a sweep, and what to know of these rates.
+
+    Parameters
+    ----------
+    grid : Grid
+    sweep : path
+        Folder of a finished sweep, or a table of one: columns ell, learning_rate, loss, and
+        branch_scale, of which only the rows of the grid's count.
+
+    Returns
+    -------
+    Grid
+    tuple of str
+        A sentence for each depth whose best rate is the lowest or the highest that was tried.
+
+    Raises
+    ------
+    InputError
+        If the sweep cannot be read, or lacks a depth of the grid.
+    """
+    import pandas as pd
+
+    path = Path(sweep) / "table.csv" if Path(sweep).is_dir() else Path(sweep)
+    try:
+        table = pd.read_csv(path)
+        table = table[table["branch_scale"] == grid.branch_scale]
+        losses = table.pivot_table("loss", "ell", "learning_rate")
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is no table of a sweep: {error}") from None
+    if missing := set(grid.depths) - set(losses.index):
+        raise InputError(f"the sweep {str(path)!r} has no depth {min(missing)}")
+    best = {ell: float(losses.loc[ell].idxmin()) for ell in grid.depths}
+    ends = {ell: losses.loc[ell].dropna().index for ell in grid.depths}
+    notes = [
+        f"the best rate of {ell} blocks, {rate:g}, is the {end} that was tried"
+        for ell, rate in best.items()
+        for end, limit in (("lowest", ends[ell].min()), ("highest", ends[ell].max()))
+        if rate == limit
+    ]
+    return replace(grid, depth_rates=tuple(best.values())), tuple(notes)
 
 
 def read_grid(path: str | Path) -> Grid:

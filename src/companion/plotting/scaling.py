@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from companion.plotting import theme
-from companion.scaling import FitResult, LikelihoodProfile
+from companion.scaling import FitResult, LikelihoodProfile, planning
 
 LABELS = {
     "m": "width $m$ (channels)",
@@ -251,6 +251,26 @@ def subsets(frame, ax=None):
     ax.set_yticks(rows, frame["rows"])
     ax.set_xlabel(LABELS["alpha_ell"])
     ax.invert_yaxis()
+    return ax
+
+
+def best_by_depth(result, draws, budget, ax=None):
+    """The lowest loss at each depth within a budget, its 95 % band, and where rows end (grey)."""
+    ax = ax or plt.gca()
+    found = planning.by_depth(result, draws, budget)
+    near = found["loss"] < 1.1 * found["loss"].min()
+    ell, loss, low, high = (found[name][near] for name in ("ell", "loss", "low", "high"))
+    ax.fill_between(ell, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95 % of refits")
+    ax.semilogx(ell, loss, color=BLUE)
+    ax.axvline(ell[loss.argmin()], color=RED, linestyle="--", label="best depth")
+    least, most = planning.seen(result.table)["ell"]
+    for start, stop in ((ell[0], least), (most, ell[-1])):
+        if start < stop:
+            ax.axvspan(start, stop, color=theme.INK, alpha=0.15, linewidth=0)
+            ax.axvline(most if stop > most else least, color=theme.INK, linewidth=0.8)
+    ax.set(xlabel=r"depth $\ell$ (blocks)", ylabel="lowest loss (nats/token)")
+    ax.set_title("grey: beyond the rows of the fit", fontsize="medium")
+    ax.legend()
     return ax
 
 

@@ -21,8 +21,8 @@ from companion.scaling.uncertainty.resampling import Draws
 from companion.settings import settings
 from companion.statistics.intervals import Interval, percentile
 
-WIDTHS = np.unique(np.round(np.geomspace(128, 16384, 85) / 32) * 32)
-DEPTHS = np.unique(np.round(np.geomspace(2, 256, 60)))
+BEYOND = 4
+HEAD = 32  # channels; widths are multiples
 PER_BLOCK = 10e-6  # seconds
 BANDWIDTH = 2e12  # bytes a second
 AT_ONCE = 50  # refits, so that their losses on the grid stay small
@@ -92,6 +92,11 @@ class Plan:
         return 12 * self.m**2 * self.ell
 
     @property
+    def seconds(self) -> float:
+        """Time to write one token."""
+        return seconds(self.m, self.ell)
+
+    @property
     def flops(self) -> float:
         """Operations of training, 6 N D."""
         return 6 * self.N * self.D
@@ -131,7 +136,7 @@ def plan(result: FitResult, draws: Draws, budget: Budget) -> Plan:
     InputError
         If nothing on the grid fits the budget.
     """
-    grid = candidates(budget)
+    grid = candidates(budget, result.table)
     loss = result.predict(grid)
     best = int(np.argmin(loss))
     at = {name: float(values[best]) for name, values in grid.items()}
@@ -155,20 +160,76 @@ def plan(result: FitResult, draws: Draws, budget: Budget) -> Plan:
     )
 
 
-def candidates(budget: Budget) -> dict[str, np.ndarray]:
-    """Shapes on the grid that fit the budget, each with all the data it can afford."""
-    m, ell = (a.ravel() for a in np.meshgrid(WIDTHS, DEPTHS, indexing="ij"))
+def shapes(table: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Widths and depths of the search: those of the table, and `BEYOND` times further."""
+
+    def spread(column: str, step: int, points: int) -> np.ndarray:
+        low, high = float(np.min(table[column])), float(np.max(table[column]))
+        values = np.geomspace(max(low / BEYOND, step), BEYOND * high, points)
+        return np.unique(np.round(np.append(values, (low, high)) / step) * step)
+
+    return spread("m", HEAD, 60), spread("ell", 1, 50)
+
+
+def seen(table: Any) -> dict[str, tuple[float, float]]:
+    """Least and most of m, ell, D and m/ell among the rows of a table."""
+    columns = {name: table[name] for name in ("m", "ell", "D")}
+    columns["m/ell"] = table["m"] / table["ell"]
+    return {name: (float(np.min(c)), float(np.max(c))) for name, c in columns.items()}
+
+
+def reach(table: Any) -> tuple[float, float]:
+    """Least and most training operations, 6 N D, among the rows of a table."""
+    flops = 72 * table["m"] ** 2 * table["ell"] * table["D"]
+    return float(np.min(flops)), float(np.max(flops))
+
+
+def middle_flops(table: Any) -> float:
+    """The middle of `reach` on a logarithmic scale, at a twentieth of a decade."""
+    return float(10 ** (round(20 * np.mean(np.log10(reach(table)))) / 20))
+
+
+def seconds(m: Any, ell: Any, per_block: float = PER_BLOCK, bandwidth: float = BANDWIDTH) -> Any:
+    """Time to write one token."""
+    return ell * (per_block + 24 * m**2 / bandwidth)
+
+
+def candidates(budget: Budget, table: Any) -> dict[str, np.ndarray]:
+    """Shapes on the table's grid that fit the budget, each with all the data it can afford."""
+    widths, depths = shapes(table)
+    m, ell = (a.ravel() for a in np.meshgrid(widths, depths, indexing="ij"))
     N = 12 * m**2 * ell
-    seconds = ell * (budget.per_block + 24 * m**2 / budget.bandwidth)
+    time = seconds(m, ell, budget.per_block, budget.bandwidth)
     D = np.minimum(budget.flops / (6 * N), budget.tokens)
-    fits = (budget.parameters >= N) & (seconds <= budget.latency) & (D >= 1)
+    fits = (budget.parameters >= N) & (time <= budget.latency) & (D >= 1)
     if not fits.any():
         raise InputError(
-            f"no shape from {WIDTHS[0]:g} x {DEPTHS[0]:g} to {WIDTHS[-1]:g} x {DEPTHS[-1]:g} fits "
+            f"no shape from {widths[0]:g} x {depths[0]:g} to {widths[-1]:g} x {depths[-1]:g} fits "
             f"the budget: {budget.parameters:g} parameters, {budget.latency:g} s a token, "
             f"{budget.flops:g} operations"
         )
     return {"m": m[fits], "ell": ell[fits], "D": D[fits], "N": N[fits]}
+
+
+def by_depth(result: FitResult, draws: Draws, budget: Budget) -> dict[str, np.ndarray]:
+    """The lowest loss at each depth, with its best width and data, and the refits' 95 % band.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ell, loss, low, high; the band is of the losses at the best shapes of the fit.
+    """
+    grid = candidates(budget, result.table)
+    loss = result.predict(grid)
+    best = [at[np.argmin(loss[at])] for at in _alike(grid["ell"])]
+    chosen = {name: values[best] for name, values in grid.items()}
+    refits = {k: v[draws.converged][:, None] for k, v in draws.params.items()}
+    low, high = np.percentile(result.law.predict(refits, chosen), (2.5, 97.5), axis=0)
+    return {"ell": chosen["ell"], "loss": loss[best], "low": low, "high": high}
+
+
+def _alike(values: np.ndarray) -> list[np.ndarray]:
+    return [np.flatnonzero(values == value) for value in np.unique(values)]
 
 
 def _chunks(result: FitResult, refits, grid):
@@ -188,14 +249,14 @@ def _spread(result: FitResult, refits, at, base=None) -> Interval:
 
 def _warnings(result: FitResult, at, draws: Draws) -> tuple[str, ...]:
     table, found = result.table, [] if result.converged else ["the fit did not converge"]
-    for name, value in {**at, "m/ell": at["m"] / at["ell"]}.items():
-        seen = table["m"] / table["ell"] if name == "m/ell" else table.get(name)
-        if seen is not None and not np.min(seen) <= value <= np.max(seen):
+    for name, (low, high) in seen(table).items():
+        value = {**at, "m/ell": at["m"] / at["ell"]}[name]
+        if not low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
             found.append(
-                f"{name} = {value:.3g} is outside the rows of the fit "
-                f"({np.min(seen):.3g} to {np.max(seen):.3g}): extrapolation"
+                f"{name} = {value:.3g} is outside the rows of the fit ({low:.3g} to {high:.3g}): "
+                "extrapolation"
             )
-    for name, grid in (("m", WIDTHS), ("ell", DEPTHS)):
+    for name, grid in zip(("m", "ell"), shapes(table), strict=True):
         if at[name] in (grid[0], grid[-1]):
             found.append(f"{name} = {at[name]:g} is at the end of the search grid")
     failed = int((~draws.converged).sum())

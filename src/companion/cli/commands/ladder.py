@@ -36,13 +36,20 @@ def train(
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
     jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    rates_of: Annotated[
+        Path | None, typer.Option(help="Folder or table of a sweep: each depth at its best rate.")
+    ] = None,
 ) -> None:
     """Train every model of GRID and write OUT/table.csv."""
     from companion.ladder import grid as grids
     from companion.ladder import runner
     from companion.runtime import Runtime
 
-    specification = grids.read_grid(grid)
+    specification, notes = grids.read_grid(grid), ()
+    if rates_of:
+        specification, notes = grids.tuned(specification, rates_of)
+    for note in notes:
+        typer.echo(f"warning: {note}", err=True)
     with shown("steps") as progress:
         table = runner.train(
             specification,

@@ -33,6 +33,7 @@ from companion.evidence.scaling.identifiability import (
 from companion.evidence.scaling.planner import (
     efficiency_sentence,
     plan_row,
+    reach_sentence,
     shape_sentence,
     warnings_of,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "plan_row",
     "preference_sentence",
     "published_optimum",
+    "reach_sentence",
     "reproduction_sentence",
     "robust_depth",
     "rows_sentence",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from companion.scaling.fitting.result import FitSummary
-from companion.scaling.planning import Plan
+from companion.scaling.planning import Plan, reach
 
 _FORMATS = {"m": ".0f", "ell": ".0f", "D": ".3g"}
 
@@ -26,6 +27,14 @@ def plan_row(plan: Plan) -> dict[str, str]:
     """A plan as a row of a table: estimates with their intervals."""
     spans = {name: f"{interval:{_FORMATS[name]}}" for name, interval in plan.choice.items()}
     return {**spans, "N": f"{plan.N:.3g}", "loss": f"{plan.loss:.4f}"}
+
+
+def reach_sentence(fit: FitSummary, plans: Mapping[str, Plan]) -> str:
+    """The budgets that the rows of the fit cover, and which plans leave the rows."""
+    low, high = reach(fit.table)
+    beyond = [label for label, plan in plans.items() if any("extra" in w for w in plan.warnings)]
+    told = f"extrapolated: {'; '.join(beyond)}" if beyond else "none is extrapolated"
+    return f"Its rows took {low:.1g} to {high:.1g} operations. Of the plans below, {told}."
 
 
 def shape_sentence(plan: Plan) -> str:
