@@ -34,7 +34,7 @@ CONDA = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))["dependenc
 DEFAULT = [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["lint"]]
 
 
-@pytest.mark.parametrize("asked", [*DEFAULT, *EXTRAS["hub"], *EXTRAS["spread"]])
+@pytest.mark.parametrize("asked", [*DEFAULT, *EXTRAS["hub"], *EXTRAS["spread"], *EXTRAS["dask"]])
 def test_every_dependency_is_pinned_within_its_range(asked):
     requirement = Requirement(asked)
     assert Version(CONSTRAINTS[_name(requirement.name)]) in requirement.specifier

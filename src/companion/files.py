@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,9 +103,19 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:
     The file is made in memory: where the disk is full, HDF5 would take the process down with it.
     """
     made = io.BytesIO()
-    dataset.to_netcdf(made, engine="h5netcdf", **options)
+    with _without_dask():
+        dataset.to_netcdf(made, engine="h5netcdf", **options)
     with atomic(path) as temporary:
         temporary.write_bytes(made.getbuffer())
+
+
+def _without_dask() -> contextlib.AbstractContextManager:
+    """Where a Dask client exists, xarray would ask its scheduler for a lock on our memory."""
+    if "distributed" not in sys.modules:
+        return contextlib.nullcontext()
+    import dask
+
+    return dask.config.set(scheduler="synchronous")
 
 
 def cache_folder() -> Path:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import AfterValidator, Field
 
 from companion.errors import InputError
+from companion.runs.shards import ask, connected
 from companion.runtime import Runtime
 from companion.settings import Whole, settings
 
@@ -86,6 +88,43 @@ class Machine:
     def runtime(self) -> Runtime:
         """What was asked for, checked against what is there."""
         return Runtime.choose(self.device, self.dtype, self.seed)
+
+    def runtime_of(self, client: Any) -> Runtime:
+        """What was asked for, as a worker of `client` chooses it; here where there is none."""
+        if client is None:
+            return self.runtime
+        return ask(client, Runtime.choose, self.device, self.dtype, self.seed)
+
+
+@settings("shards")
+class Sharding:
+    """Whether Dask's workers do the work, and which.
+
+    Parameters
+    ----------
+    shards : int
+        Deal the work out in that many parts, by Dask; 0: this process does it all.
+    scheduler : str
+        local, or the address of a Dask scheduler, e.g. tcp://node7:8786.
+    workers : int
+        Processes of the local scheduler, by default one a core.
+    """
+
+    shards: Annotated[Whole, Field(ge=0)] = 0
+    scheduler: str = "local"
+    workers: Annotated[Whole, Field(ge=1)] | None = None
+
+    @contextlib.contextmanager
+    def options(self) -> Iterator[dict[str, Any]]:
+        """The `client` and `shards` of an instrument; nothing where no shards are asked for."""
+        if not self.shards:
+            if self.scheduler != "local" or self.workers:
+                raise InputError("--scheduler and --workers need --shards: say how many")
+            yield {}
+            return
+        workers = min(self.workers or os.cpu_count() or 1, self.shards)
+        with connected(self.scheduler, workers) as client:
+            yield {"client": client, "shards": self.shards}
 
 
 def pairs(given: Iterable[str] | None, option: str, example: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,17 @@ import xarray as xr
 from torch import Tensor
 
 from companion.errors import InputError
+from companion.files import read_netcdf, write_netcdf
 from companion.interventions.blocks import KINDS, places
 from companion.interventions.losses import Loss, Plan, Sizes, losses, next_token, units
 from companion.models import Model, as_model, measure
 from companion.models.cost import readout_weight
 from companion.models.memory import out_of_memory
 from companion.provenance import provenance
+from companion.runs import Every
 
 Progress = Callable[[int, int], None]
+SECONDS = 30.0
 
 
 def ablate(
@@ -34,6 +38,7 @@ def ablate(
     batch_size: int = 0,
     progress: Progress | None = None,
     loss: Loss = next_token,
+    keep: Path | None = None,
 ) -> xr.Dataset:
     r"""Loss of `model` with each block changed in turn, document by document.
 
@@ -57,6 +62,8 @@ def ablate(
         Called with (work done, work in all), in tokens through one block.
     loss : callable
         What is read, see `losses.Loss`: cross-entropy of the next token, unless said otherwise.
+    keep : path, optional
+        Where the sums are kept every half minute, and taken up from.
 
     Returns
     -------
@@ -83,11 +90,14 @@ def ablate(
     blocks, readouts = units(model, plan, len(rows), rows.shape[1], read.shape[1])
     sizes = Sizes.fit(model, rows.shape[:2], len(plan), batch_size)
     work = _Work(blocks + readouts * readout_weight(model), progress, sizes, loss)
-    start = 0
+    start, often = sums.take_up(keep), Every(SECONDS)
+    work.done = work.total * start // len(rows)
     while start < len(rows):
         cut = slice(start, start + work.sizes.rows)
         sums.add(cut, _measured(model, rows[cut], plan, read[cut], work))
-        start = cut.stop
+        start = min(cut.stop, len(rows))
+        if keep is not None and often.due():
+            sums.keep(start, keep)
     found = _dataset(model, kinds, plan, sums)
     return found.assign_attrs(read_fraction=read_fraction)
 
@@ -165,6 +175,19 @@ class _Sums:
         """Losses (item, prediction) of these rows."""
         member, n = self.member[rows].ravel(), len(self.names)
         self.losses += [np.bincount(member, one, n) for one in found.numpy()]
+
+    def take_up(self, kept: Path | None) -> int:
+        """Go on from what was kept, if anything; the number of rows that are in it."""
+        if kept is None or not kept.exists():
+            return 0
+        before = read_netcdf(kept)
+        self.losses += before["losses"].values
+        return int(before.attrs["rows"])
+
+    def keep(self, rows: int, to: Path) -> None:
+        """Write the sums of the first rows."""
+        kept = xr.Dataset({"losses": (("item", "document"), self.losses)}, attrs={"rows": rows})
+        write_netcdf(kept, to)
 
     @property
     def counts(self) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import xarray as xr
@@ -87,6 +88,7 @@ def ablate_text(
     read_fraction: float = 1.0,
     batch_size: int = 0,
     progress: Progress | None = None,
+    keep: Path | None = None,
 ) -> xr.Dataset:
     """`ablate` on a corpus; its manifest is among the attributes.
 
@@ -97,7 +99,7 @@ def ablate_text(
     kinds : sequence of str
     runtime : Runtime, optional
         For a model given by name.
-    read_fraction, batch_size, progress
+    read_fraction, batch_size, progress, keep
         As for `ablate`.
 
     Raises
@@ -108,7 +110,7 @@ def ablate_text(
     model = as_model(model, runtime)
     taken, manifest = text.blocks(model)
     options = {"read_fraction": read_fraction, "batch_size": batch_size, "progress": progress}
-    found = ablate(model, taken, kinds, **options)
+    found = ablate(model, taken, kinds, keep=keep, **options)
     return found.assign_attrs(corpus=text.corpus, manifest=manifest)
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import xarray as xr
@@ -25,9 +24,14 @@ from companion.interventions.restoring import (
     embedding_std,
     trace_one,
 )
-from companion.models import Model, as_model, measure
+from companion.models import Model, as_model, loaded_once, measure
 from companion.provenance import provenance
 from companion.runs import Output, Progress, silent
+from companion.runs.shards import ask, gathered, named
+from companion.runtime import Runtime
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def trace(
@@ -36,10 +40,13 @@ def trace(
     spec: Tracing | None = None,
     *,
     tokenizer: Any = None,
+    runtime: Runtime | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
+    client: Client | None = None,
+    shards: int = 0,
 ) -> xr.Dataset:
     r"""Restore the clean h[layer] at one token of a corrupted run; read the target's probability.
 
@@ -55,12 +62,17 @@ def trace(
     spec : Tracing, optional
     tokenizer : transformers tokenizer, optional
         Of a transformers model in memory.
+    runtime : Runtime, optional
+        For loading by name.
     out : path, optional
         Where to write the result; each fact that is done is kept beside it meanwhile.
     resume, overwrite : bool
         Go on with what is there, or replace it, see `companion.runs.Output`.
     progress : callable
-        Called with (facts done, facts in all).
+        Called with (facts done, facts in all); of a client with shards.
+    client : distributed.Client, optional
+        Its workers trace the facts, dealt into `shards` parts (0: a part for each fact).
+    shards : int
 
     Returns
     -------
@@ -82,23 +94,52 @@ def trace(
     Paper, section on causal tracing (figure 6); method of Meng et al. 2022.
     """
     spec = spec or Tracing()
-    loaded = as_model(model)
-    loaded = replace(loaded, tokenizer=tokenizer) if tokenizer is not None else loaded
     facts = load_facts(facts) if isinstance(facts, str | Path) else list(facts)
-    encoded = [encode(fact, loaded.tokenizer) for fact in facts]
-    std = embedding_std(loaded)
-    identity = _identity(loaded, facts, spec) if out else {}
-    traced = []
+    if client is None:
+        model = as_model(model, runtime)
+        model = replace(model, tokenizer=tokenizer) if tokenizer is not None else model
+    common = (named(client, model), runtime, spec)
+    identity, std, about = ask(client, _about, *common, facts)
     with Output(out, identity, resume=resume, overwrite=overwrite) as output:
         if output.finished is not None:
             return output.finished
-        for number, (fact, item) in enumerate(zip(facts, encoded, strict=True), 1):
-            one = partial(trace_one, loaded, fact, item, spec, std)
-            traced.append(output.kept(f"fact-{number}.nc", one))
-            progress(number, len(facts))
-        result = _joined(traced).assign_attrs(_attrs(loaded, facts, spec, std))
+        units = {f"fact-{number}.nc": fact for number, fact in enumerate(facts, 1)}
+        common = (*common, std)
+        traced = gathered(client, _traced, common, units, shards, output, progress)
+        result = _joined(traced).assign_attrs(about)
         output.finish(result)
     return result
+
+
+def _about(
+    model: Any, runtime: Runtime | None, spec: Tracing, facts: list[Fact]
+) -> tuple[dict[str, Any], float, dict[str, object]]:
+    """What makes two runs the same, the embedding's deviation, attributes; every fact checked."""
+    loaded = _loaded(model, runtime)
+    for fact in facts:
+        encode(fact, loaded.tokenizer)
+    std = embedding_std(loaded)
+    return _identity(loaded, facts, spec), std, _attrs(loaded, facts, spec, std)
+
+
+def _traced(
+    model: Any,
+    runtime: Runtime | None,
+    spec: Tracing,
+    std: float,
+    facts: Sequence[Fact],
+    report: Progress,
+) -> list[xr.Dataset]:
+    """Some facts, here or on a worker."""
+    loaded, traced = _loaded(model, runtime), []
+    for number, fact in enumerate(facts, 1):
+        traced.append(trace_one(loaded, fact, encode(fact, loaded.tokenizer), spec, std))
+        report(number, len(facts))
+    return traced
+
+
+def _loaded(model: Any, runtime: Runtime | None) -> Model:
+    return loaded_once(model, runtime) if isinstance(model, str) else model
 
 
 def _joined(parts: list[xr.Dataset]) -> xr.Dataset:

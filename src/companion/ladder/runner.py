@@ -14,6 +14,7 @@ import queue
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +25,13 @@ from companion.ladder.grid import Grid, Run
 from companion.ladder.run import TrainingRun
 from companion.provenance import provenance
 from companion.runs import Progress, claimed, end_with_parent, silent
+from companion.runs.shards import ask, finished
 from companion.runtime import Runtime
 from companion.settings import to_record
 
 if TYPE_CHECKING:
     import pandas as pd
+    from distributed import Client
 
 Rows = list[dict[str, Any]]
 """Of the table: one for each D and each kept step of a run."""
@@ -44,6 +47,7 @@ def train(
     compiled: bool = False,
     jobs: int = 1,
     progress: Progress = silent,
+    client: Client | None = None,
 ) -> pd.DataFrame:
     """Train every run of `grid` into folder `out`.
 
@@ -63,6 +67,8 @@ def train(
     progress : callable
         Called after each step with (step, steps) of a run: its name is the task, its loss, speed
         and share of the device's peak are the note.
+    client : distributed.Client, optional
+        Its workers train the runs, a job each, in this folder: all machines must see it.
 
     Returns
     -------
@@ -76,6 +82,8 @@ def train(
     InputError
         If the folder holds something else, the corpus is too small, or the disk is too full.
     """
+    if jobs > 1 and client is not None:
+        raise InputError("jobs are processes of this machine: they do not go with shards")
     if jobs < 1:
         raise InputError(f"{jobs} jobs cannot train anything: use 1 or more")
     record = to_record(grid)
@@ -84,12 +92,15 @@ def train(
         texts = text.load_texts(folder, grid)
         corpora = {"train": texts.train_manifest, "held_out": texts.held_out_manifest}
         baselines = text.ngram_losses(texts.train, texts.held_out, grid.vocabulary)
-        stamp = provenance(runtime, record, jobs=jobs, corpus=corpora, baselines=baselines)
+        stamp = ask(client, provenance, runtime, record)
+        stamp |= {"jobs": jobs, "corpus": corpora, "baselines": baselines}
         write_json(folder / "provenance.json", stamp)
-        how = (runtime, compiled, runtime.matmul_peak())
+        how = (runtime, compiled, ask(client, Runtime.matmul_peak, runtime))
         runs = [TrainingRun(grid, run, folder / run.name, *how) for run in grid.runs()]
         in_turn = (run.train(texts, progress) for run in runs)
         rows: Rows = []
+        if client is not None:
+            in_turn = _on_workers(client, runs, progress)
         for part in _in_parallel(runs, jobs, progress) if jobs > 1 else in_turn:
             rows += part
             table = _write_table(rows, folder)
@@ -152,6 +163,22 @@ def _start_process(reports: Any, threads: int, parent: int) -> None:
 def _train_in_process(run: TrainingRun) -> Rows:
     texts = text.load_texts(run.folder.parent, run.grid)
     return run.train(texts, lambda *done, **more: _reports.put((done, more)))
+
+
+def _on_workers(client: Client, runs: list[TrainingRun], progress: Progress) -> Iterator[Rows]:
+    """Rows of each run in their order, from the workers of a client."""
+    there = [replace(run, folder=run.folder.resolve()) for run in runs]
+    jobs = {run.run.name: (run,) for run in there}
+    found: dict[str, Rows] = {}
+    for name, rows in finished(client, _train_on_worker, dict(jobs), progress):
+        found[name] = rows
+        while jobs and (first := next(iter(jobs))) in found:
+            del jobs[first]
+            yield found.pop(first)
+
+
+def _train_on_worker(run: TrainingRun, report: Progress) -> Rows:
+    return run.train(text.load_texts(run.folder.parent, run.grid), report)
 
 
 def _write_table(rows: Rows, out: Path) -> pd.DataFrame:

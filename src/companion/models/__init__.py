@@ -7,7 +7,7 @@ what it is made of; `hooks` and `stream` read, replay and change its residual st
 
 from companion.models.anatomy import Model
 from companion.models.cost import Cost, measure, token_losses
-from companion.models.given import as_model
+from companion.models.given import as_model, loaded_once
 from companion.models.parts import Parts, find_parts
 from companion.models.sources.fetching import ModelUnavailable, fetch
 from companion.models.sources.load import ladder_models, load_model
@@ -36,6 +36,7 @@ __all__ = [
     "find_parts",
     "ladder_models",
     "load_model",
+    "loaded_once",
     "measure",
     "open_model",
     "open_models",

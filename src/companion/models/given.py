@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from companion.errors import InputError
@@ -40,3 +41,9 @@ def as_model(model: Model | str | Any, runtime: Runtime | None = None) -> Model:
     dtype = str(model.dtype).removeprefix("torch.")
     seed = runtime.seed if runtime else 0
     return Model.of(model, Runtime.choose(str(model.device), dtype, seed))
+
+
+@lru_cache(maxsize=1)
+def loaded_once(name: str, runtime: Runtime | None = None) -> Model:
+    """As `as_model`, but a process that is asked for the same name again gives the same model."""
+    return as_model(name, runtime)

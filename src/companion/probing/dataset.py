@@ -196,14 +196,20 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     shards = [shard for d in datasets for shard in json.loads(d.attrs["shards"])]
     _check_shards(shards)
     state = reduce(State.merge, (to_state(d) for d in datasets))
-    provenance = [p for d in datasets for p in json.loads(d.attrs["provenance"])]
+    stamps = {_but_time(p): p for d in datasets for p in json.loads(d.attrs["provenance"])}
     attrs = dict(first.attrs) | {
         "shards": json.dumps(sorted(shards)),
         "tokens": sum(int(d.attrs["tokens"]) for d in datasets),
         "blocks": sum(int(d.attrs["blocks"]) for d in datasets),
-        "provenance": json.dumps(provenance),
+        "provenance": json.dumps(list(stamps.values())),
     }
     return to_dataset(state, attrs)
+
+
+def _but_time(stamp: Mapping[str, Any]) -> str:
+    """What a stamp says besides its time and shard: of runs that are alike the last one stays."""
+    of_one = {"shard": None}
+    return json.dumps({**stamp, "time": None, "parameters": {**stamp["parameters"], **of_one}})
 
 
 def _check_shards(shards: list[str]) -> None:

@@ -3,7 +3,8 @@
 Floor 0. `Output` is one run's result file with its folder of unfinished work beside it; `claimed`
 is such a folder alone, `Journal` a file of finished steps in it; `progress` has the one shape of
 progress callbacks and the time that is left; `identity` says whether two runs are the same;
-`parent` ends a process whose parent is gone.
+`parent` ends a process whose parent is gone; `shards` deals work out to Dask's workers, and `tree`
+merges what they send back.
 """
 
 from companion.runs.identity import content_hash, difference

@@ -6,8 +6,9 @@ import dataclasses
 import json
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,10 +19,14 @@ from companion.provenance import provenance
 from companion.runs import Every, Output, Progress, silent
 from companion.runtime import Runtime
 from companion.toy.networks.teachers import Teachers
+from companion.toy.shards import run_parts
 from companion.toy.specification import Specification, specification
 from companion.toy.training import checkpoint as checkpoints
 from companion.toy.training.engine import Engine, mean_entropy
 from companion.toy.training.graphs import GraphedEngine
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 DIMS = ("teacher", "temperature", "seed", "depth", "step")
 SAVE_EVERY = 60.0
@@ -36,6 +41,8 @@ def run_toy(
     overwrite: bool = False,
     progress: Progress = silent,
     graph: bool = False,
+    client: Client | None = None,
+    shards: int = 0,
 ) -> xr.Dataset:
     """Train all students of a specification and test them at logarithmic times.
 
@@ -53,6 +60,9 @@ def run_toy(
         Called about once a second with (steps done, steps in all) and the loss at each depth.
     graph : bool
         Replay each step as one CUDA graph, see `companion.toy.training.graphs`.
+    client : distributed.Client, optional
+        Its workers train parts of the experiment, about `shards` (0: one for each temperature).
+    shards : int
 
     Returns
     -------
@@ -72,6 +82,11 @@ def run_toy(
     with Output(out, settings, resume=resume, overwrite=overwrite) as output:
         if output.finished is not None:
             return output.finished
+        if client is not None:
+            whole = partial(run_toy, graph=graph)
+            result = run_parts(client, whole, spec, runtime, shards, output, progress)
+            output.finish(result)
+            return result
         path = output.part("checkpoint.safetensors")
         begun = checkpoints.read(path, runtime.device) if path and path.exists() else None
         engine = (GraphedEngine if graph else Engine)(spec, runtime, begun and begun.group)

@@ -48,7 +48,8 @@ def ablate(
         result = output.finished
         if result is None:
             with shown("tokens in a block") as tell:
-                result = interventions.ablate_text(loaded, text, progress=tell, **asdict(how))
+                options = asdict(how) | {"progress": tell, "keep": output.part("sums.nc")}
+                result = interventions.ablate_text(loaded, text, **options)
             output.finish(result)
     _print(result, str(kept.out), as_json)
 

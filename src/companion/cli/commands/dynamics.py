@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from companion.cli.options import Kept, Machine
+from companion.cli.options import Kept, Machine, Sharding
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
 from companion.evidence.probes.training_dynamics import alarm_sentence
@@ -26,12 +26,14 @@ def dynamics(
     text: Reading,
     kept: Kept,
     machine: Machine,
+    dealt: Sharding,
 ) -> None:
     """Follow rotations, update correlations and losses through the training of MODELS."""
     options = asdict(text) | asdict(kept)
-    with shown("checkpoints") as progress:
+    with dealt.options() as workers, shown("shards" if workers else "checkpoints") as progress:
+        runtime = machine.runtime_of(workers.get("client"))
         tracked = track_checkpoints(
-            models, revisions, machine.runtime, progress=progress, **options
+            models, revisions, runtime, progress=progress, **options, **workers
         )
     typer.echo(alarm_sentence(tracked))
     typer.echo(f"written to {kept.out}")

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from companion.cli.group import Group
-from companion.cli.options import Device, Overwrite, Resume
+from companion.cli.options import Device, Overwrite, Resume, Sharding
 from companion.cli.progress import shown
+from companion.cli.settings import expanded
+from companion.runs.shards import ask
 
 ladder = typer.Typer(
     cls=Group, help="Train small language models on a grid of width, depth and data."
@@ -26,9 +28,9 @@ def _group() -> None:
     pass
 
 
-@ladder.command()
 def train(
     grid: Annotated[Path, typer.Argument(help="YAML file of the grid.")],
+    dealt: Sharding,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints, models and the table.")],
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -50,18 +52,23 @@ def train(
         specification, notes = grids.tuned(specification, rates_of)
     for note in notes:
         typer.echo(f"warning: {note}", err=True)
-    with shown("steps") as progress:
+    with dealt.options() as workers, shown("steps") as progress:
+        client = workers.get("client")
         table = runner.train(
             specification,
             out,
-            Runtime.choose(device, dtype),
+            ask(client, Runtime.choose, device, dtype),
             resume=resume,
             overwrite=overwrite,
             compiled=compiled,
             jobs=jobs,
             progress=progress,
+            client=client,
         )
     typer.echo(table.to_string(index=False))
+
+
+ladder.command()(expanded(train))
 
 
 @ladder.command()

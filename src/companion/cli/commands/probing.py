@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from companion import probing
-from companion.cli.options import Estimate, Json, Kept, Machine, Out
+from companion.cli.options import Estimate, Json, Kept, Machine, Out, Sharding
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
+from companion.errors import InputError
 from companion.models import load_model
 from companion.probing.settings import Probing
 from companion.runs.progress import in_words
@@ -36,6 +37,7 @@ def probe(
     kept: Kept,
     how: Probing,
     machine: Machine,
+    dealt: Sharding,
     corpus: Annotated[
         str, typer.Option(help="python-source, a file or folder, or hub:NAME[:CONFIG[:SPLIT]].")
     ] = "python-source",
@@ -50,13 +52,18 @@ def probe(
     as_json: Json = False,
 ) -> None:
     """Measure norms, angles, update correlations and lens losses of every layer in one pass."""
-    loaded = load_model(model, machine.runtime, device_map)
     settings: dict[str, Any] = asdict(how) | {"limit": tokens}
     if estimate:
+        loaded = load_model(model, machine.runtime, device_map)
         _print_cost(probing.estimate_probe(loaded, corpus, **settings), as_json)
         return
-    with shown("tokens") as progress:
-        result = probing.probe(loaded, corpus, progress=progress, **asdict(kept), **settings)
+    if dealt.shards and device_map:
+        raise InputError("--device-map spreads a model for one process: it does not go with shards")
+    with dealt.options() as options, shown("shards" if options else "tokens") as progress:
+        runtime = machine.runtime_of(options.get("client"))
+        loaded = model if options else load_model(model, runtime, device_map)
+        options |= asdict(kept) | settings | {"runtime": runtime, "progress": progress}
+        result = probing.probe(loaded, corpus, **options)
     if compact:
         probing.save(probing.compact(result), kept.out)
     _print(result, kept.out, as_json)

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from companion.cli.options import Device, Json, MaybeKept, pairs
+from companion.cli.options import Device, Json, MaybeKept, Sharding, pairs
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
 from companion.errors import InputError
 from companion.evidence.toys import tables as toy_tables
 from companion.evidence.toys import toy as evidence
+from companion.runs.shards import ask
 from companion.runtime import Runtime
 from companion.toy import analysis, comparison, named, run_toy, specification
 
@@ -28,6 +29,7 @@ def toy(
     spec: Annotated[str, typer.Argument(help="YAML file, or a name shown by --list")] = "",
     *,
     kept: MaybeKept,
+    dealt: Sharding,
     device: Device = "auto",
     graph: Annotated[
         bool, typer.Option(help="replay each step as one CUDA graph, five times as fast on an H200")
@@ -52,10 +54,13 @@ def toy(
         raise InputError("companion toy needs a specification and --out FILE.nc (or --list)")
     if variants and graph:
         raise InputError("--graph is for one run, not for --variants")
+    if variants and dealt.shards:
+        raise InputError("--shards are of one run, not of --variants")
     chosen = specification(spec, **_changes(change))
-    runtime = Runtime.choose(device, "float32", chosen.seed)
-    with shown("steps") as progress:
-        options: dict[str, Any] = asdict(kept) | {"progress": progress}
+    with dealt.options() as workers, shown("shards" if workers else "steps") as progress:
+        choice = (Runtime.choose, device, "float32", chosen.seed)
+        runtime = ask(workers.get("client"), *choice)
+        options: dict[str, Any] = asdict(kept) | workers | {"progress": progress}
         if variants:
             blocks = variants.split(",")
             result = comparison.compare(chosen, blocks, _numbers(rates), runtime, **options)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from companion import interventions
-from companion.cli.options import Estimate, Json, Kept, Machine
+from companion.cli.options import Estimate, Json, Kept, Machine, Sharding
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
 from companion.interventions import Tracing
@@ -31,17 +31,19 @@ def trace(
     how: Tracing,
     kept: Kept,
     machine: Machine,
+    dealt: Sharding,
     estimate: Estimate = False,
     as_json: Json = False,
 ) -> None:
     """Corrupt the subject of each fact, restore one state at a time, read the target."""
     listed = interventions.load_facts(facts)
-    loaded = load_model(model, machine.runtime)
     if estimate:
+        loaded = load_model(model, machine.runtime)
         _tell_cost(interventions.estimate_trace(loaded, listed, how), len(listed), as_json)
         return
-    with shown("facts") as progress:
-        result = interventions.trace(loaded, listed, how, progress=progress, **asdict(kept))
+    with dealt.options() as options, shown("shards" if options else "facts") as progress:
+        options |= asdict(kept) | {"runtime": machine.runtime_of(options.get("client"))}
+        result = interventions.trace(model, listed, how, progress=progress, **options)
     rows = [_summary(result.isel(prompt=index)) for index in range(result.sizes["prompt"])]
     _print(rows, str(kept.out), as_json)
 

@@ -14,7 +14,7 @@ import torch
 import xarray as xr
 
 from companion.errors import InputError
-from companion.models import Model, as_model, find_parts
+from companion.models import Model, as_model, find_parts, loaded_once
 from companion.probing import dataset as files
 from companion.probing.lens.certificate import certify
 from companion.probing.lens.readout import reduce_logits
@@ -26,6 +26,7 @@ from companion.probing.sweep.checkpoint import identity
 from companion.probing.sweep.loop import Sweep
 from companion.probing.sweep.memory import blocks_at_once
 from companion.probing.sweep.noise import measure_noise
+from companion.probing.sweep.shards import probe_shards
 from companion.probing.sweep.state import CLUSTERS, Batch, State
 from companion.probing.sweep.tokens import Shard, TokenBlocks, open_source
 from companion.provenance import provenance
@@ -36,6 +37,7 @@ from companion.runtime import Runtime
 from companion.statistics.streaming import cluster_of
 
 if TYPE_CHECKING:
+    from distributed import Client
     from transformers import PreTrainedModel
 
 
@@ -49,6 +51,8 @@ def probe(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
+    client: Client | None = None,
+    shards: int = 0,
     **settings: Any,
 ) -> xr.Dataset:
     """All per-layer statistics of a model on a text, in one pass and in constant memory.
@@ -71,7 +75,12 @@ def probe(
     overwrite : bool
         Replace what is there; without it and without `resume` it is refused.
     progress : companion.runs.Progress
-        Called with (tokens done, tokens in all or None).
+        Called with (tokens done, tokens in all or None); of a client with shards.
+    client : distributed.Client, optional
+        Its workers do the work, in shards that are merged; they find names and files by themselves.
+    shards : int
+        For a client: into how many parts the text is dealt, by default one for each worker. The
+        number decides in which order sums are taken, and so their last bits.
     **settings
         Fields of `companion.probing.settings.Probing`: lens, lens_fraction, sink_ratio,
         paper_compat, noise_batches, until_sem; block_length (of a corpus given by name),
@@ -89,6 +98,11 @@ def probe(
     InputError
         Where model, corpus or parameters do not fit together, or as `companion.runs.Output`.
     """
+    if client is not None:
+        kept = {"path": out, "resume": resume, "overwrite": overwrite}
+        return probe_shards(
+            client, _shard, model, tokens, runtime, limit, settings, shards, progress, **kept
+        )
     asked = Probing(**settings)
     loaded = as_model(model, runtime)
     source, part = open_source(tokens, loaded, asked.block_length, limit), Shard.parse(asked.shard)
@@ -111,6 +125,20 @@ def probe(
         result = files.to_dataset(sweep.state, _attributes(sweep, asked) | about)
         output.finish(result)
     return result
+
+
+def _shard(
+    model: str,
+    tokens: Any,
+    runtime: Runtime | None,
+    limit: int | None,
+    settings: dict[str, Any],
+    shard: str,
+    report: Progress,
+) -> xr.Dataset:
+    """One shard, on a worker."""
+    asked = {**settings, "shard": shard}
+    return probe(loaded_once(model, runtime), tokens, limit=limit, progress=report, **asked)
 
 
 def begin(

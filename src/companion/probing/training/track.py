@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,13 @@ from companion.probing.summaries import (
 from companion.probing.training.revisions import digest, path, sketch
 from companion.provenance import provenance
 from companion.runs import Output, Progress, silent
+from companion.runs.shards import ask, gathered
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 
 if TYPE_CHECKING:
     import xarray as xr
+    from distributed import Client
 
 PROFILES = ("norm", "theta", "theta_dh", "cross_entropy")
 BOUNDS = ("estimate", "low", "high")
@@ -66,6 +68,8 @@ def track_checkpoints(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = silent,
+    client: Client | None = None,
+    shards: int = 0,
     **options: Any,
 ) -> xr.Dataset:
     """Probe every revision of every model on the same text.
@@ -85,6 +89,9 @@ def track_checkpoints(
         Continue what an interrupted call left there; or replace what is there.
     progress : companion.runs.Progress
         Told before each probe how many checkpoints are done; its note is the next one's name.
+    client : distributed.Client, optional
+        Its workers probe the checkpoints, dealt into `shards` parts (0: a part for each).
+    shards : int
     **options
         As for `companion.probing.compare_models.probe_one`.
 
@@ -112,28 +119,31 @@ def track_checkpoints(
     with Output(out, given, resume=resume, overwrite=overwrite) as output:
         if output.finished is not None:
             return output.finished
-        rows = []
-        for name in names:
-            row = []
-            for revision in at:
-                done = len(rows) * len(at) + len(row)
-                progress(done, len(names) * len(at), note=f"{name}@{revision}")
-                row.append(_kept(f"{name}@{revision}", output, runtime, options))
-            rows.append(xr.concat(row, "step", join="outer"))
+        checkpoints = [f"{name}@{revision}" for name in names for revision in at]
+        units = {f"{re.sub(r'[^A-Za-z0-9@.-]', '_', one)}.nc": one for one in checkpoints}
+        common = (runtime, options)
+        found = gathered(client, _records, common, units, shards, output, progress)
+        rows = [
+            xr.concat(found[first : first + len(at)], "step", join="outer")
+            for first in range(0, len(found), len(at))
+        ]
         result = xr.concat(rows, "model", join="outer")
         result = result.assign_coords(step=list(at.values()), model=names)
         result = result.assign(path(result))
-        result.attrs = {"provenance": json.dumps(provenance(runtime, given))}
+        result.attrs = {"provenance": json.dumps(ask(client, provenance, runtime, given))}
         output.finish(result.drop_vars("sketch"))
     return result
 
 
-def _kept(
-    checkpoint: str, output: Output, runtime: Runtime, options: Mapping[str, Any]
-) -> xr.Dataset:
-    """The record of one checkpoint, from its file if an earlier call left one."""
-    file = f"{re.sub(r'[^A-Za-z0-9@.-]', '_', checkpoint)}.nc"
-    return output.kept(file, lambda: _record(checkpoint, runtime, options))
+def _records(
+    runtime: Runtime, options: Mapping[str, Any], checkpoints: Sequence[str], report: Progress
+) -> list[xr.Dataset]:
+    """Some checkpoints, here or on a worker."""
+    records = []
+    for number, one in enumerate(checkpoints, 1):
+        records.append(_record(one, runtime, options))
+        report(number, len(checkpoints))
+    return records
 
 
 def _record(checkpoint: str, runtime: Runtime, options: Mapping[str, Any]) -> xr.Dataset:
