@@ -31,7 +31,7 @@ from ..conftest import TRUTH
 from .test_depth_report import generator, planted
 
 WRITTEN = ("probing", "geometry", "training_dynamics")
-WRITTEN += ("scaling_fit", "scaling_identifiability", "scaling_second_table")
+WRITTEN += ("scaling_fit", "scaling_identifiability", "scaling_second_table", "ladder_scaling")
 BOOK = Path(__file__).parents[2] / "book"
 FOUND = (
     *(
@@ -194,6 +194,24 @@ def worlds_of_identifiability():
         )
 
 
+def worlds_of_ladder():
+    for sign, ends, best in ((-1, (3.0, 2.0), (0.1, 0.1)), (1, (2.0, 3.0), (0.1, 0.2))):
+        ell = np.array([2, 4, 8])
+        table = pd.DataFrame({"m": 32, "ell": ell, "D": 9, "seed": 0, "loss": 5 + sign * ell / 9})
+        shallow = pd.DataFrame({"loss": np.linspace(4, ends[0], 100)})
+        deep = pd.DataFrame({"loss": np.linspace(4, ends[1], 100)})
+        rows = [
+            {"ell": n, "learning_rate": rate, "loss": 3 + abs(rate - at), "branch_scale": "one"}
+            for n, at in zip((2, 16), best, strict=True)
+            for rate in (0.1, 0.2)
+        ]
+        yield (
+            fit_captions.of_depths(table),
+            fit_captions.of_speed({2: shallow, 16: deep}),
+            fit_captions.of_rates(pd.DataFrame(rows)),
+        )
+
+
 def between(worlds, says):
     """Each pair of phrases: the first in one world only, the second in the other only."""
     first, second = (" ".join(world) for world in worlds)
@@ -268,6 +286,15 @@ def test_scaling_identifiability_and_second_table():
         ("2 lie in about 1 and 0 outside", "0 lie in about 1 and 2 outside"),
     ]
     between((first[1:], second[1:]), says)
+
+
+def test_ladder_scaling():
+    says = [
+        ("better in 2 of 2 steps", "better in 0 of 2 steps"),
+        ("at the end that of 16", "at the end that of 2."),
+        ("one rate is best at all depths, 0.1", "the best rates are 0.1 and 0.2"),
+    ]
+    between(list(worlds_of_ladder()), says)
 
 
 def test_what_is_open_is_told_as_open():

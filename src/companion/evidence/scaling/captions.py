@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from companion.evidence.scaling.fit import ABOUT_ONE
+from companion.ladder.analysis import SCALED
 from companion.scaling.fitting.result import FitResult, FitSummary
 from companion.scaling.uncertainty.profile import LikelihoodProfile
 from companion.statistics.intervals import Interval
@@ -134,3 +135,39 @@ def of_stages(stages: Mapping[str, pd.DataFrame]) -> str:
     without = sum(map(len, stages.values())) - len(known)
     more = f" In {without} stages deeper models are not better." if without else ""
     return f"{_beside_one(known['low'], known['high'])}, one for each stage of training.{more}"
+
+
+def of_depths(table: pd.DataFrame) -> str:
+    """In how many steps of depth the deeper model is better, at the longest common training."""
+    longest = table.groupby("m")["D"].max().min()
+    last = table[(table["D"] == longest) & (table["seed"] == table["seed"].min())]
+    steps = last.sort_values("ell").groupby("m")["loss"].diff().dropna()
+    return f"Deeper models are better in {(steps < 0).sum()} of {len(steps)} steps of depth."
+
+
+def of_speed(curves: Mapping[int, pd.DataFrame], smooth: int = 20) -> str:
+    """Which depth has the lowest training loss after a tenth of the tokens, and at the end."""
+    early, late = (
+        min(curves, key=lambda ell: _near(curves[ell], share, smooth)) for share in (0.1, 1.0)
+    )
+    return (
+        f"After a tenth of the tokens the lowest training loss is that of {early} blocks, at the "
+        f"end that of {late}."
+    )
+
+
+def _near(curve: pd.DataFrame, share: float, smooth: int) -> float:
+    at = max(int(share * len(curve)), smooth)
+    return float(curve["loss"].iloc[at - smooth : at].mean())
+
+
+def of_rates(sweep: pd.DataFrame) -> str:
+    """Whether one learning rate is best at all depths, for each start of the branches."""
+    told = []
+    for scale, rows in sweep.groupby("branch_scale"):
+        best = rows.pivot_table("loss", "ell", "learning_rate").idxmin(axis=1)
+        rates = sorted(set(best))
+        how = "one rate is best at all depths," if len(rates) == 1 else "the best rates are"
+        named = "that start smaller where deep" if scale == SCALED else "that start alike"
+        told.append(f"with branches {named} {how} {' and '.join(f'{rate:g}' for rate in rates)}")
+    return f"{'; '.join(told)}.".capitalize()
