@@ -41,7 +41,7 @@ FOUND = (
         "worse than a uniform guess (dotted)",
     ),
     *("Deeper models turn", "turns the state evenly", "Training makes", "stay even through"),
-    *("Wide models are", "wide models are", "is certified:", "only loosely", "hardly known"),
+    *("Wide models are", "is certified:", "only loosely", "hardly known"),
     *("No law wins", "trades against", "Deep models learn faster", "about 1 as claimed"),
     *("lies far beneath", "No checkpoint lies", "was still moving", "each follow a power"),
 )

@@ -41,7 +41,7 @@ def of_loss(dataset: xr.Dataset) -> str:
     best = int(middle.argmax())
     share = middle[best] / middle.sum()
     return (
-        f"{lower} loss; of the middle ones layer {layers[best]} removes most, {share:.0%} of what "
+        f"{lower} loss; of the middle ones layer {layers[best]} removes most, {100 * share:.0f} % of what "
         "they remove together."
     )
 
@@ -78,7 +78,7 @@ def of_curves(datasets: Mapping[str, xr.Dataset]) -> str:
     """What is left at half of the depth of the fall of the loss, over models."""
     left = [_left(dataset) for dataset in datasets.values()]
     return (
-        f"At half of the depth {min(left):.0%} to {max(left):.0%} of a model's fall of the loss "
+        f"At half of the depth {100 * min(left):.0f} to {100 * max(left):.0f} % of a model's fall of the loss "
         "are still to come."
     )
 
@@ -140,8 +140,8 @@ def of_rounding(runs: Mapping[str, xr.Dataset]) -> str:
     off = profile(runs[PUBLISHED], "theta") - profile(runs[EXACT], "theta")
     layer = int(np.nanargmax(np.abs(off)))
     return (
-        f"Rounding in bfloat16 is {noise / middle_mean(runs[EXACT]).estimate:.0%} of the middle "
-        f"rotation, and the published choices change layer {layer} of {len(off) - 1} most, by "
+        f"Rounding in bfloat16 is {100 * noise / middle_mean(runs[EXACT]).estimate:.2g} % of the "
+        f"middle rotation, and the published choices change layer {layer} of {len(off) - 1} most, by "
         f"{off[layer]:.2g} rad."
     )
 
@@ -149,7 +149,7 @@ def of_rounding(runs: Mapping[str, xr.Dataset]) -> str:
 def of_training(frame: pd.DataFrame) -> str:
     """How the exponent of the rotation moves from the first checkpoint to the last."""
     first, last = frame.iloc[0], frame.iloc[-1]
-    how = "does not clearly change"
+    how = "does not clearly change how rotations depend on depth"
     if last.high < first.low:
         how = "makes deep models turn the state less in each layer"
     if last.low > first.high:
