@@ -41,8 +41,8 @@ def of_loss(dataset: xr.Dataset) -> str:
     best = int(middle.argmax())
     share = middle[best] / middle.sum()
     return (
-        f"{lower} loss; of the middle ones layer {layers[best]} removes most, {100 * share:.0f} % of what "
-        "they remove together."
+        f"{lower} loss; of the middle ones layer {layers[best]} removes most, "
+        f"{100 * share:.0f} % of what they remove together."
     )
 
 
@@ -77,9 +77,10 @@ def of_norms(dataset: xr.Dataset) -> str:
 def of_curves(datasets: Mapping[str, xr.Dataset]) -> str:
     """What is left at half of the depth of the fall of the loss, over models."""
     left = [_left(dataset) for dataset in datasets.values()]
+    few, many = 100 * min(left), 100 * max(left)
     return (
-        f"At half of the depth {100 * min(left):.0f} to {100 * max(left):.0f} % of a model's fall of the loss "
-        "are still to come."
+        f"At half of the depth {few:.0f} to {many:.0f} % of a model's fall of the loss are still "
+        "to come."
     )
 
 
@@ -139,9 +140,10 @@ def of_rounding(runs: Mapping[str, xr.Dataset]) -> str:
     noise = float(coarse["theta_noise"].values[middle_layers(depth(coarse))].mean())
     off = profile(runs[PUBLISHED], "theta") - profile(runs[EXACT], "theta")
     layer = int(np.nanargmax(np.abs(off)))
+    share = 100 * noise / middle_mean(runs[EXACT]).estimate
     return (
-        f"Rounding in bfloat16 is {100 * noise / middle_mean(runs[EXACT]).estimate:.2g} % of the "
-        f"middle rotation, and the published choices change layer {layer} of {len(off) - 1} most, by "
+        f"Rounding in bfloat16 is {share:.2g} % of the middle rotation, and the "
+        f"published choices change layer {layer} of {len(off) - 1} most, by "
         f"{off[layer]:.2g} rad."
     )
 
