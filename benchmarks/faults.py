@@ -85,7 +85,8 @@ class Run:
     @property
     def sentence(self) -> str:
         """The last line that it said; a traceback is no sentence."""
-        lines = self.said.read_text("utf-8", "replace").splitlines() or [""]
+        text = self.said.read_text("utf-8", "replace") if self.said.exists() else ""
+        lines = text.splitlines() or [""]
         return "Traceback" if any("Traceback" in line for line in lines) else lines[-1]
 
 
@@ -144,8 +145,9 @@ def campaign(root: Path, kills: int, commands: list[str] | None = None) -> Itera
             trials = kills if fault is killed else 1
             began = time.monotonic()
             found = [_fresh(root / name) or fault(trial(), n) for n in range(trials)]
-            yield row(name, fault.__doc__ or "", found)
-            print(f"{name}, {fault.__name__}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+            told = row(name, fault.__doc__ or "", found)
+            print(json.dumps(told), f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+            yield told
 
 
 @dataclass(frozen=True)
