@@ -18,13 +18,12 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
-from companion.evidence.chips import style
-from companion.evidence.claims import Claim, expected, interval_words
+from companion.evidence.registry import questions
 from companion.files import stored
+from companion.plotting.ledger import forest
 from companion.rooms import picture
 
 MATHJAX = "tex-svg-full.js"
-COLUMNS = {"Claim": 34, "Measured": 34, "Scope": 20, "Verdict": 12}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -85,14 +84,16 @@ class ClaimsLedger(SphinxDirective):
     """All claims of all chapters, with the count of each verdict, from `claims.json`."""
 
     def run(self) -> list[nodes.Node]:
-        """A sentence with the counts, and the table."""
+        """A sentence with the counts, and the forest plot."""
         path = Path(self.env.srcdir) / "claims.json"
         self.env.note_dependency(str(path))
         ledger = json.loads(path.read_text("utf-8"))
-        claims = ledger["claims"]
+        asked = questions()
+        claims = [one | {"question": asked[one["question"]]} for one in ledger["claims"]]
         told = [_counted(whose, counts) for whose, counts in ledger["counts"].items()]
         summary = " ".join(filter(None, told)) or "No claims yet."
-        return [nodes.paragraph(text=summary), *([_table(claims)] if claims else [])]
+        drawn = nodes.raw("", forest(claims), format="html")
+        return [nodes.paragraph(text=summary), *([drawn] if claims else [])]
 
 
 class LedgerErrors(SphinxDirective):
@@ -127,36 +128,5 @@ def _counted(whose: str, counts: dict[str, int]) -> str:
     return f"{sum(counts.values())} claims {owner}: {listed}." if listed else ""
 
 
-def _table(claims: list[dict[str, Any]]) -> nodes.table:
-    group = nodes.tgroup(cols=len(COLUMNS))
-    group += [nodes.colspec(colwidth=width) for width in COLUMNS.values()]
-    head = _row([[nodes.paragraph(text=name)] for name in COLUMNS])
-    group += nodes.thead("", head)
-    group += nodes.tbody("", *(_row(_cells(claim)) for claim in claims))
-    return nodes.table("", group, classes=["ledger"])
-
-
 def _row(cells: list[list[nodes.Node]]) -> nodes.row:
     return nodes.row("", *(nodes.entry("", *cell) for cell in cells))
-
-
-def _cells(record: dict[str, Any]) -> list[list[nodes.Node]]:
-    claim = Claim.from_dict(record)
-    statement = nodes.paragraph(text=f"{claim.statement} ")
-    statement += nodes.emphasis(text=f"({claim.source}) ")
-    place = f"{claim.chapter}.html#{claim.anchor}"
-    statement += nodes.reference("", f"chapter {claim.chapter}", refuri=place, internal=True)
-    measured = [nodes.paragraph(text=_measured(one)) for one in claim.measurements]
-    scope = "; ".join(f"{key}: {value}" for key, value in claim.scope.items())
-    verdict = nodes.strong(text=record["verdict"], classes=[style(record["verdict"])])
-    return [
-        [statement, nodes.paragraph(text=f"Estimand: {record['estimand']}.")],
-        measured or [nodes.paragraph(text=claim.untestable)],
-        [nodes.paragraph(text=f"{scope}. Decided by: {record['why']}.")],
-        [nodes.paragraph("", "", verdict)],
-    ]
-
-
-def _measured(one: Any) -> str:
-    unit = f" {one.unit}" if one.unit else ""
-    return f"{one.name}: {one.estimate:.4g}{unit}, {interval_words(one)}, expected {expected(one)}"

@@ -149,8 +149,24 @@ def test_claim_boxes_are_readable_in_both_modes(visit, built, mode):
         assert _contrast(box) > 4.5
 
 
+def test_the_ledger_shows_the_verdicts_that_are_asked_for(visit):
+    page = visit("book/claims.html").page
+    page.set_viewport_size({"width": 375, "height": 800})
+    claims = page.locator(".forest article")
+    assert all(one.locator(".chip").is_visible() for one in claims.all())
+    key = page.locator(".forest .keys button").first
+    word = key.get_attribute("data-verdict")
+    key.click()
+    assert key.get_attribute("aria-pressed") == "false"
+    hidden = [one for one in claims.all() if not one.is_visible()]
+    assert {one.get_attribute("data-verdict") for one in hidden} == {word}
+    assert not page.locator(f".forest article[data-verdict='{word}']:visible").count()
+    key.click()
+    assert all(one.is_visible() for one in claims.all())
+
+
 def _claim_links(page) -> list[str]:
-    links = page.locator("table.ledger a").all()
+    links = page.locator(".forest article a").all()
     by_page = {Path(href).name.split("#")[0]: href for href in map(_href, links)}
     return list(by_page.values())
 

@@ -90,8 +90,8 @@ def test_what_is_next_is_what_follows_in_the_contents(extension):
 
 def test_above_an_answer_stand_the_verdicts_of_that_chapter_alone(extension, tmp_path):
     claims = [
-        {"key": "a", "chapter": "one", "verdict": "reproduced"},
-        {"key": "b", "chapter": "two", "verdict": "undecided"},
+        {"anchor": "claim-a", "chapter": "one", "verdict": "reproduced"},
+        {"anchor": "claim-b", "chapter": "two", "verdict": "undecided"},
     ]
     (tmp_path / "claims.json").write_text(json.dumps({"claims": claims}))
     env = SimpleNamespace(srcdir=tmp_path, docname="book/one", note_dependency=lambda path: None)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from companion.evidence import Measurement, judge
-from companion.evidence.judging import row_record, rows
 from companion.files import checkout
 
 ROOT = checkout()
@@ -60,16 +57,3 @@ def test_the_picture_of_the_rooms_is_drawn_for_pages(extension):
     (drawn,) = extension.PackageRooms.run(None)
     assert drawn["format"] == "html"
     assert drawn.astext().startswith("<svg ")
-
-
-def test_a_row_of_the_ledger_says_all_there_is_to_a_claim(extension):
-    measured = Measurement("excess", -0.9, -1.1, -0.7, unit="1")
-    claim = judge("additivity", [measured], {"table": "chinchilla"}, data="chinchilla")
-    record = row_record(*next(iter(rows([replace(claim, chapter="scaling_fit")]))))
-    cells = [" ".join(node.astext() for node in cell) for cell in extension._cells(record)]
-    assert cells[0].startswith(claim.statement)
-    assert "Estimand: mean squared error on held-out shapes" in cells[0]
-    assert cells[1] == "excess: -0.9 1, 95% interval [-1.1, -0.7], expected at most 0.05"
-    assert cells[2:] == ["table: chinchilla. Decided by: one run.", "reproduced"]
-    statement = extension._cells(record)[0][0]
-    assert statement[-1]["refuri"] == "scaling_fit.html#claim-additivity"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
+from companion.evidence import Measurement, judge
 from companion.evidence.chips import SHAPES
+from companion.evidence.judging import row_record, rows
 from companion.plotting import ledger
 from companion.plotting.ledger import HEIGHT, WIDTH, Strip
 
@@ -15,13 +19,19 @@ from companion.plotting.ledger import HEIGHT, WIDTH, Strip
 def measured(estimate=1.0, low=0.9, high=1.1, expected=(0.8, 1.25), **more):
     one = {"name": "exponent", "estimate": estimate, "low": low, "high": high, "unit": ""}
     one |= {"expected_low": expected[0], "expected_high": expected[1], "level": 0.95}
-    one |= {"chapter": "probing", "verdict": "reproduced", "decides": True, "run": "live"}
+    one |= {
+        "chapter": "probing",
+        "verdict": "reproduced",
+        "decides": True,
+        "run": "live",
+        "spread": False,
+    }
     return one | more
 
 
 def claim(key="one", whose="paper", question="Which?", verdict="reproduced", **more):
     told = {"key": key, "whose": whose, "question": question, "verdict": verdict, "why": "one run"}
-    told |= {"untestable": "", "estimand": "a slope"}
+    told |= {"untestable": "", "estimand": "a slope", "scope": {"model": "m"}}
     told |= {"statement": f"statement of {key}", "source": "figure 1"}
     return told | {"measurements": [measured()]} | more
 
@@ -45,7 +55,7 @@ def test_one_bound_stands_in_the_middle_and_all_values_on_the_strip():
 
 def test_an_interval_beyond_the_strip_ends_in_an_arrow():
     inside, beyond = ledger.strip(measured()), ledger.strip(measured(high=40.0))
-    assert "L" not in re.search(r'<path d="(M[^"]*H[^"]*)"', inside)[1]
+    assert "L" not in re.search(r'<path d="(M[^"]*H[^"]*v8[^"]*)"', inside)[1]
     assert f"L{WIDTH:.1f} {HEIGHT / 2}" in beyond
 
 
@@ -77,5 +87,25 @@ def test_a_measurement_leads_to_its_run_and_may_be_no_evidence():
     assert "(stored, beside)" in drawn
 
 
+def test_of_many_measurements_what_decides_and_what_contradicts_is_seen_first():
+    many = [measured(name=f"{i}", decides=i < 4) for i in range(6)]
+    many[3] |= {"verdict": "not reproduced"}
+    drawn = ledger.forest([claim(measurements=many)])
+    assert re.findall(r'one">(\d)</a>', drawn) == list("301245")
+    assert drawn.index("<summary>How, and 3 more</summary>") > drawn.index(">1</a>")
+
+
 def test_text_from_claims_is_escaped():
     assert "<b>" not in ledger.forest([claim(statement="<b>", why="<b>", source="<b>")])
+
+
+def test_a_row_of_the_real_ledger_says_all_there_is_to_a_claim():
+    excess = Measurement("excess", -0.9, -1.1, -0.7, unit="1")
+    judged = judge("additivity", [excess], {"table": "chinchilla"}, data="chinchilla")
+    record = row_record(*next(iter(rows([replace(judged, chapter="scaling_fit")]))))
+    drawn = ledger.forest([record])
+    assert html.escape(judged.statement) in drawn
+    assert "<strong>-0.9</strong> 1, 95 % interval [-1.1, -0.7], expected at most 0.05" in drawn
+    assert "Measured: mean squared error on held-out shapes" in drawn
+    assert "On table: chinchilla. Decided by: one run." in drawn
+    assert 'href="scaling_fit.html#claim-additivity"' in drawn

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from companion.evidence.chips import SHAPES, chip, style
-from companion.evidence.claims import NOT_TESTABLE
+from companion.evidence.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
 
 WIDTH, HEIGHT = 240.0, 22.0
+SHOWN = 3  # measurements of a claim before the rest is folded
 OWNERS = {"paper": "Claims of the paper", "ours": "Claims of this book"}
 SCRIPT = """
 <script>
@@ -112,17 +113,30 @@ def _owner(title: str, claims: list[Mapping[str, Any]]) -> str:
 
 def _claim(claim: Mapping[str, Any]) -> str:
     verdict = claim["verdict"]
-    rows = "".join(_row(one, claim["key"]) for one in claim["measurements"])
+    ranked = sorted(claim["measurements"], key=_rank)
+    rows = [_row(one, claim["key"]) for one in ranked]
+    more = f", and {len(rows) - SHOWN} more" if rows[SHOWN:] else ""
+    why = f'<p class="why">{html.escape(claim["untestable"])}</p>' if claim["untestable"] else ""
+    shown = "".join([*rows[:SHOWN], why])
+    folded = f"<details><summary>How{more}</summary>{_how(claim)}{''.join(rows[SHOWN:])}</details>"
     return (
         f'<article class="{style(verdict)}" data-verdict="{verdict}">'
         f"<p>{chip(verdict)} {html.escape(claim['statement'])} "
-        f"<em>({html.escape(claim['source'])})</em></p>{rows}{_why(claim)}</article>"
+        f"<em>({html.escape(claim['source'])})</em></p>{shown}{folded}</article>"
     )
 
 
-def _why(claim: Mapping[str, Any]) -> str:
-    told = [claim["untestable"], f"Measured: {claim['estimand']}", f"Decided by {claim['why']}"]
-    return f'<p class="why">{html.escape(". ".join(filter(None, told)))}.</p>'
+def _rank(one: Mapping[str, Any]) -> tuple[bool, int]:
+    """What decides goes first, and of that what speaks against the claim."""
+    against = (NOT_REPRODUCED, UNDECIDED, REPRODUCED)
+    verdict = one["verdict"]
+    return not one["decides"], against.index(verdict) if verdict in against else len(against)
+
+
+def _how(claim: Mapping[str, Any]) -> str:
+    scope = "; ".join(f"{name}: {value}" for name, value in claim["scope"].items())
+    told = f"Measured: {claim['estimand']}. On {scope}. Decided by: {claim['why']}."
+    return f'<p class="why">{html.escape(told)}</p>'
 
 
 def _row(one: Mapping[str, Any], key: str) -> str:
@@ -130,8 +144,8 @@ def _row(one: Mapping[str, Any], key: str) -> str:
     where = f"{one['chapter']}.html#claim-{key}{run}"
     beside = "" if one["decides"] else f" ({one['run']}, beside)"
     return (
-        f'<div class="measured"><span class="name"><a href="{where}">{html.escape(one["name"])}</a>'
-        f"{beside}</span>{strip(one)}<span>{_numbers(one)}</span></div>"
+        f'<div class="measured {style(one["verdict"])}"><div><a href="{where}">'
+        f"{html.escape(one['name'])}</a>{beside}<br>{_numbers(one)}</div>{strip(one)}</div>"
     )
 
 
@@ -148,6 +162,7 @@ def strip(one: Mapping[str, Any]) -> str:
     return (
         f'<svg class="strip" viewBox="-6 0 {WIDTH + 12:g} {HEIGHT:g}" aria-hidden="true">'
         f'<rect x="{a:.1f}" width="{b - a:.1f}" height="{HEIGHT:g}" class="expected"/>'
+        f'<path d="M0 {y}H{WIDTH:g}" class="axis"/>'
         f'<path d="M{line.place(start):.1f} {y}H{line.place(end):.1f}{ends}"/>{mark}</svg>'
     )
 
@@ -170,9 +185,10 @@ def bounds(one: Mapping[str, Any], low: str, high: str) -> tuple[float, float]:
 def _numbers(one: Mapping[str, Any]) -> str:
     low, high = bounds(one, "low", "high")
     unit = f" {html.escape(one['unit'])}" if one["unit"] else ""
-    sides = {"at least": one["expected_low"], "at most": one["expected_high"]}
-    known = [f"{side} {bound:.4g}" for side, bound in sides.items() if bound is not None]
-    return (
-        f"<strong>{one['estimate']:.4g}</strong>{unit} [{low:.4g}, {high:.4g}], "
-        f"expected {' and '.join(known) or 'anything'}"
-    )
+    kind = "range" if one["spread"] else f"{100 * one['level']:.0f} % interval"
+    first, last = bounds(one, "expected_low", "expected_high")
+    known = [f"at least {first:.4g}"] * math.isfinite(first)
+    known += [f"at most {last:.4g}"] * math.isfinite(last)
+    told = f"{first:.4g} to {last:.4g}" if len(known) == 2 else "".join(known) or "anything"
+    found = f"<strong>{one['estimate']:.4g}</strong>{unit}, {kind} [{low:.4g}, {high:.4g}]"
+    return f"{found}, expected {told}"

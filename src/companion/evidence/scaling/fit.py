@@ -12,6 +12,7 @@ from companion.scaling.comparison.cuts import RESAMPLED
 from companion.scaling.fitting.result import FitSummary
 from companion.scaling.publications.refits import THERE, TOTAL, Refit
 
+WORDS = {"alpha_m": "width exponent", "alpha_ell": "depth exponent", "alpha_D": "data exponent"}
 ABOUT_ONE = (ranges()["about one"].low, ranges()["about one"].high)
 
 
@@ -27,7 +28,7 @@ def scope(fit: FitSummary) -> dict[str, str]:
 
 def measured(fit: FitSummary, name: str, method: str) -> Measurement:
     """One parameter with the interval of one method, as a `Measurement`."""
-    label = f"{name} ({fit.table_name}, {_words(method)})"
+    label = f"{WORDS.get(name, name)} ({fit.table_name}, {_words(method)})"
     return of(fit.intervals[method][name], label)
 
 
@@ -72,7 +73,7 @@ def stored_sentence(refit: Refit) -> str:
     fit = refit.summary
     interval = fit.intervals.get(RESAMPLED, fit.intervals["jacobian"])["alpha_ell"]
     certified = "is" if fit.converged else "is not"
-    return f"{_fit_of(refit)} gives alpha_ell = {interval:.2f}, and {certified} certified"
+    return f"{_fit_of(refit)} gives a depth exponent of {interval:.2f}, and {certified} certified"
 
 
 def _fit_of(refit: Refit) -> str:

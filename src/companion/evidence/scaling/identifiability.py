@@ -30,7 +30,7 @@ def robust_depth(frame, table_name: str) -> Claim:
     cuts = f"{frame['dropped'].min()} to {frame['dropped'].max()}"
     return judge(
         "depth-exponent-robust",
-        [Measurement("alpha_ell over all cuts", *ends, spread=True), _farthest(frame)],
+        [Measurement("depth exponent over all cuts", *ends, spread=True), _farthest(frame)],
         {"table": table_name, "highest losses left out": cuts},
         data=table_name,
         size=len(frame),
