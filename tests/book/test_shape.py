@@ -22,21 +22,8 @@ SECTIONS = [
     "What is next",
 ]
 TO_COME = {"toy_regimes", "calibration", "interventions", "across_models"}
-MORAL = "a moral in every solution"
-MORALS_TO_COME = {
-    "ladder_scaling",
-    "probing",
-    "geometry",
-    "depth_report",
-    "training_dynamics",
-    "scaling_fit",
-    "scaling_identifiability",
-    "scaling_second_table",
-    "scaling_planner",
-}
 ANSWER = re.compile(r"# .+\?\n\n:::\{answer\}\n\{glue:text\}`answer`\n:::")
 NEXT = re.compile(r"^## What is next\n\n```\{what-is-next\}\n```", re.MULTILINE)
-SOLUTION = re.compile(r"\{solution-start\}(.*?)\{solution-end\}", re.DOTALL)
 
 
 def faults(chapter: Chapter) -> list[str]:
@@ -51,7 +38,6 @@ def faults(chapter: Chapter) -> list[str]:
         "a figure before what you will learn": any(map(_is_figure, _first_screen(cells))),
         "minutes below what you will learn": "minute" in text.split("## How it is")[0],
         "what is next from the contents": NEXT.search(text),
-        MORAL: all("So: " in one for one in SOLUTION.findall(text)),
         "folded plumbing": all(map(_folded, [*code[_key(code) :], code[-1]])),
         "no summary": "## Summary" not in text,
     }
@@ -83,7 +69,7 @@ def test_a_chapter_has_the_shape(chapter):
     if chapter.name in TO_COME:
         assert found, f"{chapter.name} has the shape: take it out of TO_COME"
     else:
-        assert found == [MORAL] * (chapter.name in MORALS_TO_COME)
+        assert found == []
 
 
 def test_a_summary_in_place_of_an_answer_is_a_fault(tmp_path):
