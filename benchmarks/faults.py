@@ -69,7 +69,10 @@ class Run:
         self.said = folder / "said.txt"
         self.pid = os.fork()
         if self.pid == 0:
-            os._exit(_child(words, self.said, first))
+            try:
+                code = _child(words, self.said, first)
+            finally:  # whatever happens, it must not tidy up after its parent
+                os._exit(locals().get("code", 1))
         self.code: int | None = None
 
     def wait(self, seconds: float = TIMEOUT) -> bool:
@@ -263,6 +266,8 @@ def two(trial: Trial, number: int) -> dict:
     run = trial.started()
     while not run.wait(0.001) and not any(trial.kept()):
         pass
+    if run.code is not None:
+        return {"same": False, "kept": False, "code": run.code, "said": run.sentence}
     os.kill(run.pid, signal.SIGSTOP)
     said = trial.folder / "said.txt"
     said.rename(said.with_name("first.txt"))
@@ -329,7 +334,10 @@ def table(rows: list[dict]) -> str:
 
 
 def data(out: Path) -> Any:
-    """What a finished result says, without times; None where there is none."""
+    """What a finished result says, without times; None where there is none.
+
+    Of a ladder the table, the models and the logs; checkpoints order their metadata at random.
+    """
     from companion.files import read_netcdf
     from companion.runs import content_hash
 
@@ -340,8 +348,10 @@ def data(out: Path) -> Any:
     if out.name == "stage":
         chapters = sorted(out.rglob("chapter*.ipynb"))
         return [[c.get("outputs") for c in json.loads(n.read_text())["cells"]] for n in chapters]
-    locks = [lock.name for lock in out.rglob("*.lock")]
-    return content_hash(out, ["provenance.json", *locks]) if out.exists() else None
+    unfinished = [
+        file.name for file in (*out.rglob("*.lock"), *out.rglob(".*"), *out.glob("*/*.safetensors"))
+    ]
+    return content_hash(out, ["provenance.json", *unfinished]) if out.exists() else None
 
 
 def _fresh(folder: Path) -> None:
