@@ -10,6 +10,7 @@ import pandas as pd
 
 from companion.evidence.claims import Claim
 from companion.evidence.judging import judge, of
+from companion.files import stored
 from companion.ladder import analysis
 from companion.scaling.comparison.cuts import RESAMPLED
 from companion.scaling.comparison.effective import effective_exponent
@@ -34,6 +35,16 @@ def origin(stamp: Mapping[str, Any], table: pd.DataFrame) -> dict[str, str | flo
         "held-tokens": f"{held_out['tokens']:,}",
         "best": float(np.min(table["loss"])),
     }
+
+
+def tuned_rows() -> pd.DataFrame:
+    """The stored runs of one width with each depth at its best rate; seeds of three depths or more.
+
+    A training that was interrupted lacks rows, and a seed of two depths has no exponent.
+    """
+    table = pd.read_csv(stored("ladder-long.csv"))
+    depths = table.groupby(["D", "seed"])["ell"].transform("nunique")
+    return table[depths >= 3].reset_index(drop=True)
 
 
 def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
