@@ -138,6 +138,8 @@ def campaign(root: Path, kills: int, commands: list[str] | None = None) -> Itera
     import torch
     import transformers  # noqa: F401
 
+    import companion.ladder.runner  # noqa: F401  (a user without rights could not read it later)
+
     torch.set_num_threads(1)
     _keep_at_every_step()
     cases = prepared(root)

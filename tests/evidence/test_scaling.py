@@ -117,9 +117,14 @@ def test_prose_on_the_rows_says_what_stands_in(planted):
     own = tables.load_table(planted)
     assert evidence.rows_sentence(own) == "The table of this run: the table given, 48 rows."
     stand_in = named(planted, "ladder")
-    stand_in.attrs |= {"stands_in_for": "chinchilla", "absent": "no network", "left_out": 3}
+    stand_in.attrs |= {
+        "stands_in_for": "chinchilla",
+        "absent": "no file in /some/place",
+        "left_out": 3,
+    }
     told = evidence.rows_sentence(stand_in)
-    assert "in place of chinchilla, which could not be had: no network" in told
+    assert "in place of chinchilla, which is not on this machine" in told
+    assert "/some/place" not in told
     assert "3 rows that the law cannot take left out" in told
 
 

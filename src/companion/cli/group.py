@@ -59,6 +59,10 @@ class Group(TyperGroup):
             if not _ran_out(failure):
                 raise
             _end(f"error: {NO_MEMORY}", FAILED, failure)
+        except Exception as failure:
+            if "(os error " not in str(failure):  # of a library in Rust: tokenizers, safetensors
+                raise
+            _end(f"error: {failure}", BAD_INPUT, failure)
         except KeyboardInterrupt as stopped:
             _end("interrupted", INTERRUPTED, stopped)
 
