@@ -17,7 +17,7 @@ seed: int = 0  # seed [0, ]"""
 CLAIM = """from companion.evidence.claims import Claim, Measurement
 from companion.provenance import Provenance
 Claim("{key}", "n is two", "paper, section 1", {{"data": "none"}},
-      (Measurement("n", float(n), n - 0.5, n + 0.5, 1.0, 3.0),))"""
+      (Measurement("n", float(n), n - 0.5, n + 0.5, expected_low=1.0, expected_high=3.0),))"""
 STAMP = 'Provenance(parameters={"n": n, "scale": scale})'
 
 
