@@ -21,7 +21,7 @@ SECTIONS = [
     "Exercises",
     "What is next",
 ]
-TO_COME = {"toy_regimes", "calibration", "interventions", "across_models"}
+TO_COME = {"toy_regimes"}
 ANSWER = re.compile(r"# .+\?\n\n:::\{answer\}\n\{glue:text\}`answer`\n:::")
 NEXT = re.compile(r"^## What is next\n\n```\{what-is-next\}\n```", re.MULTILINE)
 
