@@ -38,7 +38,7 @@ def main() -> None:
     chosen = parser.parse_args()
     chapters, products = (4, 200) if chosen.quick else (10, 4000)
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(_written(Path(folder), chapters, products))
+        figures = measure(written(Path(folder), chapters, products))
     print(json.dumps(figures, indent=2) if chosen.json else text(figures))
 
 
@@ -69,7 +69,8 @@ def text(figures: dict) -> str:
     )
 
 
-def _written(root: Path, chapters: int, products: int) -> Book:
+def written(root: Path, chapters: int, products: int) -> Book:
+    """A book of chapters that multiply matrices."""
     book = Book(root)
     book.sources.mkdir()
     cell = f"products: int = {products}  # matrix products\nseed: int = 0  # seed"

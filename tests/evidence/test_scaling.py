@@ -62,7 +62,8 @@ def test_a_claim_about_a_table_is_not_testable_on_another(result):
     assert evidence.additivity(result, held_out).verdict == "reproduced"
     mine = replace(result, table_name="mine")
     assert evidence.additivity(mine, held_out).verdict == "not testable here"
-    assert evidence.additivity(elsewhere, held_out).key == "additivity-ladder"
+    assert evidence.additivity(elsewhere, held_out).verdict == "not testable here"
+    assert evidence.additivity(elsewhere, held_out, "additivity-ladder").verdict == "reproduced"
     spans = {"estimate": [0.9, 1.1], "low": [0.8, 1.0], "high": [1.0, 1.2]}
     frame = pd.DataFrame({"dropped": [0, 9]} | spans)
     assert evidence.robust_depth(frame, "chinchilla").verdict == "reproduced"
@@ -74,7 +75,7 @@ def test_a_claim_about_a_table_is_not_testable_on_another(result):
     assert evidence.second_table(result).verdict == "not testable here"
     gems = replace(result, table_name="gemstones")
     assert evidence.second_table(gems).verdict == "reproduced"
-    assert evidence.additivity(gems, held_out).key == "additivity-gemstones"
+    assert evidence.additivity(gems, held_out, "additivity-gemstones").verdict == "reproduced"
 
 
 def test_the_published_optimum_is_judged_on_its_own_rows_only():
@@ -116,9 +117,14 @@ def test_prose_on_the_rows_says_what_stands_in(planted):
     own = tables.load_table(planted)
     assert evidence.rows_sentence(own) == "The table of this run: the table given, 48 rows."
     stand_in = named(planted, "ladder")
-    stand_in.attrs |= {"stands_in_for": "chinchilla", "absent": "no network", "left_out": 3}
+    stand_in.attrs |= {
+        "stands_in_for": "chinchilla",
+        "absent": "no file in /some/place",
+        "left_out": 3,
+    }
     told = evidence.rows_sentence(stand_in)
-    assert "in place of chinchilla, which could not be had: no network" in told
+    assert "in place of chinchilla, which is not on this machine" in told
+    assert "/some/place" not in told
     assert "3 rows that the law cannot take left out" in told
 
 

@@ -70,7 +70,7 @@ def test_exponents_are_judged_where_three_lengths_of_training_agree():
     assert alone.untestable == "it takes 3 annealed lengths, this run has 1"
     moving = [planted((0.5, 0.5), (2.2, 3.5)).isel(step=slice(0, -1)), halved(result)[1]]
     claim = toy.independent_claim(result, moving)
-    assert claim.untestable.startswith("not converged: twice the training, 512 steps, moves the")
+    assert claim.untestable.startswith("not converged: longer training, to 512 steps, moves the")
     assert toy.independent_claim(result, halved(result)[1:]).verdict == "not testable here"
 
 

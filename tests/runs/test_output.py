@@ -157,3 +157,11 @@ def test_a_damaged_or_missing_file_is_one_sentence(path):
     path.write_bytes(b"torn")
     with pytest.raises(InputError, match="no readable NetCDF file"):
         _finish(path, resume=True)
+
+
+def test_a_process_killed_while_it_wrote_its_settings_leaves_a_place_to_go_on(path):
+    folder = path.with_name("r.nc.partial")
+    folder.mkdir()
+    (folder / ".settings.json.x1y2.json").write_text("{")
+    _finish(path, resume=True)
+    assert list(path.parent.iterdir()) == [path]

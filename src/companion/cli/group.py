@@ -19,6 +19,7 @@ from companion.errors import InputError, RunError
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 HOME = "companion.cli.commands"
+NO_MEMORY = "memory does not suffice: free some, or ask for a smaller run; what is done is kept"
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy that typer carries
 COMMANDS = {
     **dict.fromkeys(("doctor", "chapters", "run", "build", "serve"), "book"),
@@ -54,6 +55,14 @@ class Group(TyperGroup):
                 raise
             where = f": {failure.filename}" if failure.filename else ""
             _end(f"error: {failure.strerror or failure}{where}", BAD_INPUT, failure)
+        except (MemoryError, RuntimeError) as failure:
+            if not _ran_out(failure):
+                raise
+            _end(f"error: {NO_MEMORY}", FAILED, failure)
+        except Exception as failure:
+            if "(os error " not in str(failure):  # of a library in Rust: tokenizers, safetensors
+                raise
+            _end(f"error: {failure}", BAD_INPUT, failure)
         except KeyboardInterrupt as stopped:
             _end("interrupted", INTERRUPTED, stopped)
 
@@ -88,6 +97,12 @@ class Root(Group):
         """Names and first sentences, read from the sources: nothing is imported for them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, _summary(name)) for name in COMMANDS])
+
+
+def _ran_out(failure: Exception) -> bool:
+    """Whether memory ran out, as Python or as torch says it."""
+    told = str(failure).lower()
+    return isinstance(failure, MemoryError) or "allocate memory" in told or "out of memory" in told
 
 
 def _summary(command: str) -> str:

@@ -10,5 +10,6 @@ Rooms for what they speak of: `probes`, `disturbed`, `across_models`, `scaling`,
 from companion.evidence.claims import Claim, Measurement
 from companion.evidence.judging import judge, stored
 from companion.evidence.publish import publish
+from companion.evidence.registry import worded
 
-__all__ = ["Claim", "Measurement", "judge", "publish", "stored"]
+__all__ = ["Claim", "Measurement", "judge", "publish", "stored", "worded"]

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from companion.evidence.registry import Range
+
 CLAIM_MIME = "application/vnd.companion.claim+json"
 REPRODUCED = "reproduced"
 PARTLY = "partly"
@@ -222,10 +224,4 @@ def interval_words(m: Measurement) -> str:
 
 def expected(m: Measurement) -> str:
     """The expected range in words, e.g. "at least 0.5"."""
-    if math.isinf(m.expected_low) and math.isinf(m.expected_high):
-        return "anything"
-    if math.isinf(m.expected_high):
-        return f"at least {m.expected_low:.4g}"
-    if math.isinf(m.expected_low):
-        return f"at most {m.expected_high:.4g}"
-    return f"{m.expected_low:.4g} to {m.expected_high:.4g}"
+    return Range(m.expected_low, m.expected_high, "").words

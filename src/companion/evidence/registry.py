@@ -31,6 +31,17 @@ class Range:
         low, high, why = given
         return cls(-math.inf if low is None else low, math.inf if high is None else high, why)
 
+    @property
+    def words(self) -> str:
+        """Its ends in words, e.g. "at least 0.5"."""
+        if math.isinf(self.low) and math.isinf(self.high):
+            return "anything"
+        if math.isinf(self.high):
+            return f"at least {self.low:.4g}"
+        if math.isinf(self.low):
+            return f"at most {self.high:.4g}"
+        return f"{self.low:.4g} to {self.high:.4g}"
+
 
 @settings("claim")
 class Entry:
@@ -80,6 +91,15 @@ def questions() -> dict[str, str]:
 def registry() -> dict[str, Entry]:
     """All claims by key, in the order of the ledger."""
     return {key: Entry(**given) for key, given in _file()["claims"].items()}
+
+
+def worded(*keys: str) -> dict[str, str]:
+    """The ranges of claims in words, for prose: by key, or by key and part where it has several."""
+    return {
+        key if len(entry(key).parts) == 1 else f"{key}-{part}": entry(key).range(part).words
+        for key in keys
+        for part in entry(key).parts
+    }
 
 
 def entry(key: str) -> Entry:

@@ -135,7 +135,8 @@ def _rank(one: Mapping[str, Any]) -> tuple[bool, int]:
 
 def _how(claim: Mapping[str, Any]) -> str:
     scope = "; ".join(f"{name}: {value}" for name, value in claim["scope"].items())
-    told = f"Measured: {claim['estimand']}. On {scope}. Decided by: {claim['why']}."
+    why = claim["why"].replace("_", " ")  # it names chapters
+    told = f"Measured: {claim['estimand']}. On {scope}. Decided by: {why}."
     return f'<p class="why">{html.escape(told)}</p>'
 
 

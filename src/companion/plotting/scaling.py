@@ -269,8 +269,7 @@ def best_by_depth(result, draws, budget, ax=None):
             ax.axvspan(start, stop, color=theme.INK, alpha=0.15, linewidth=0)
             ax.axvline(most if stop > most else least, color=theme.INK, linewidth=0.8)
     ax.set(xlabel=r"depth $\ell$ (blocks)", ylabel="lowest loss (nats/token)")
-    ax.set_title("grey: beyond the rows of the fit", fontsize="medium")
-    ax.legend()
+    theme.label(ax)
     return ax
 
 

@@ -182,8 +182,17 @@ def _remove(paths: Iterable[Path]) -> None:
 
 
 def _content(folder: Path, record: str) -> list[Path]:
-    """What a run has kept in its folder, besides settings and lock."""
-    return [path for path in folder.iterdir() if path.name not in (record, LOCK)]
+    """What a run has kept in its folder, besides settings and lock.
+
+    A process that was killed while it wrote its settings has left a file on the way to them.
+    """
+    ours = (record, LOCK)
+    unfinished = f".{record}."
+    return [
+        path
+        for path in folder.iterdir()
+        if path.name not in ours and not path.name.startswith(unfinished)
+    ]
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def exponent_readings(result: xr.Dataset, tau: float) -> dict[str, xr.DataArray]
 
 
 def doublings(result: xr.Dataset, shorter: Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """The trainings of half as many steps, again half, ... that lead up to a result, it last.
+    """The shorter trainings that lead up to a result, each at least doubled by the next, it last.
 
     Each has its own full decay of the learning rate; depths and teachers are those of the result.
     """
@@ -57,9 +57,10 @@ def doublings(result: xr.Dataset, shorter: Sequence[xr.Dataset]) -> list[xr.Data
     def steps(run: xr.Dataset) -> int:
         return int(run["step"].max())
 
-    chain, known = [result], {steps(run): run for run in shorter}
-    while (before := known.get(steps(chain[0]) // 2)) is not None:
-        chain.insert(0, before)
+    chain = [result]
+    for run in sorted(shorter, key=steps, reverse=True):
+        if 2 * steps(run) <= steps(chain[0]):
+            chain.insert(0, run)
     return chain
 
 

@@ -126,13 +126,15 @@ def lens_sentence(dataset: xr.Dataset) -> str:
     lenses = [s for s in LENS_NAMES if f"cross_entropy{s}" in dataset]
     sentences = [
         f"{LENS_NAMES[s]}, the middle layers of {dataset.attrs['model']} give "
-        f"{guess + above_guess(dataset, s).estimate:.2f} nats per token, {_against(dataset, s)}."
+        f"{guess + above_guess(dataset, s).estimate:.2f} nats per token, "
+        f"{against_guess(dataset, s)}."
         for s in lenses
     ]
     return " ".join([*sentences, f"A uniform guess costs ln V = {guess:.2f}."])
 
 
-def _against(dataset: xr.Dataset, lens: str) -> str:
+def against_guess(dataset: xr.Dataset, lens: str = "") -> str:
+    """Whether a lens reads the middle layers better than a uniform guess does, in words."""
     away = above_guess(dataset, lens)
     if away.low > 0:
         return "worse than a uniform guess"

@@ -90,7 +90,7 @@ def rows_sentence(table) -> str:
     out = f", {attrs['left_out']} rows that the law cannot take left out" * bool(attrs["left_out"])
     return (
         f"This run uses the {attrs['name']} table ({len(table)} rows{out}; no loss is dropped) in "
-        f"place of {attrs['stands_in_for']}, which could not be had: {attrs['absent']}."
+        f"place of {attrs['stands_in_for']}, which is not on this machine and could not be fetched."
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from companion.errors import InputError
 from companion.evidence.claims import Claim, Measurement
 from companion.evidence.judging import judge, of
-from companion.evidence.registry import registry
 from companion.evidence.scaling.fit import ABOUT_ONE, scope
 from companion.scaling.comparison.criteria import unconverged
 from companion.scaling.fitting.result import FitSummary
@@ -45,18 +44,20 @@ def _farthest(frame) -> Measurement:
     return Measurement(name, *(float(cut[key]) for key in ("estimate", "low", "high")))
 
 
-def additivity(additive: FitSummary, held_out: Mapping[str, Interval]) -> Claim:
+def additivity(
+    additive: FitSummary, held_out: Mapping[str, Interval], key: str = "additivity"
+) -> Claim:
     """That an additive law predicts held-out shapes no worse than laws with an interaction.
 
-    One claim for each table that has one; `held_out` as from `held_out_differences`.
+    There is a claim for each table, so that a chapter judges its own: `key`. `held_out` as from
+    `held_out_differences`.
     """
-    key = f"additivity-{additive.table_name}"
     bounded = [
         of(above, f"held-out error above that of {law}, as a share")
         for law, above in held_out.items()
     ]
     return judge(
-        key if key in registry() else "additivity",
+        key,
         bounded,
         scope(additive) | {"held out": "each (m, ell) shape in turn"},
         data=additive.table_name,

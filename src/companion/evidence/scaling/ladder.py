@@ -10,8 +10,11 @@ import pandas as pd
 
 from companion.evidence.claims import Claim
 from companion.evidence.judging import judge, of
+from companion.files import stored
 from companion.ladder import analysis
+from companion.scaling.comparison.cuts import RESAMPLED
 from companion.scaling.comparison.effective import effective_exponent
+from companion.scaling.fitting.result import FitSummary
 
 
 def origin(stamp: Mapping[str, Any], table: pd.DataFrame) -> dict[str, str | float]:
@@ -32,6 +35,16 @@ def origin(stamp: Mapping[str, Any], table: pd.DataFrame) -> dict[str, str | flo
         "held-tokens": f"{held_out['tokens']:,}",
         "best": float(np.min(table["loss"])),
     }
+
+
+def tuned_rows() -> pd.DataFrame:
+    """The stored runs of one width with each depth at its best rate; seeds of three depths or more.
+
+    A training that was interrupted lacks rows, and a seed of two depths has no exponent.
+    """
+    table = pd.read_csv(stored("ladder-long.csv"))
+    depths = table.groupby(["D", "seed"])["ell"].transform("nunique")
+    return table[depths >= 3].reset_index(drop=True)
 
 
 def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
@@ -100,7 +113,24 @@ def branches_sentence(sweep: pd.DataFrame) -> str:
     return (
         "Branches that start alike change the loss of each depth, at its own best rate, by: "
         f"{each} nats/token. The lowest loss of the sweep is then that of {alike.idxmin()} "
-        f"blocks, with scaled branches that of {scaled.idxmin()}."
+        f"blocks, with scaled branches that of {scaled.idxmin()}. Without the scaling the deepest "
+        f"end {'behind' if alike.iloc[-1] > alike.iloc[0] else 'ahead of'} the shallowest."
+    )
+
+
+def deepest_sentence(every: FitSummary, fewer: FitSummary, table: pd.DataFrame) -> str:
+    """What the deepest shapes do to the exponent, and where they end behind the next."""
+    with_it, without = (one.intervals[RESAMPLED]["alpha_ell"] for one in (every, fewer))
+    moved = abs(with_it.estimate - without.estimate)
+    apart = with_it.low > without.high or with_it.high < without.low
+    more = "more" if moved > without.stderr else "less"
+    *_, next_deepest, deepest = sorted(table["ell"].unique())
+    short = analysis.losses(table).iloc[:, 0].unstack("ell")[[next_deepest, deepest]].dropna()
+    behind = int((short[deepest] > short[next_deepest]).sum())
+    return (
+        f"The intervals {'exclude one another' if apart else 'overlap'}, and the estimate moves by "
+        f"{more} than a standard error. At the smallest $D$ {deepest:.0f} blocks end behind "
+        f"{next_deepest:.0f} at {behind} of {len(short)} widths."
     )
 
 

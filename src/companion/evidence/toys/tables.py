@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from companion.errors import InputError
 from companion.evidence.toys.toy import scope
 from companion.files import read_netcdf, stored
 from companion.toy import analysis, comparison
-from companion.toy.regimes import final_alpha
+from companion.toy.regimes import doublings, final_alpha
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +90,23 @@ def convergence_sentence(result: xr.Dataset) -> str:
         f"rho = {', '.join(names)}, so the exponents there are of networks that are not fully "
         "trained."
     )
+
+
+def lengths_table(result: xr.Dataset, shorter: Sequence[xr.Dataset]) -> pd.DataFrame:
+    """Plain exponent over teachers at each annealed length of training, a column for each rho."""
+    import pandas as pd
+
+    runs, tau = doublings(result, shorter), float(result["temperature"].max())
+    rhos = sorted(set.intersection(*(set(run["rho"].values.tolist()) for run in runs)))
+    rows = {
+        f"{int(run['step'].max()):,} steps": {
+            f"rho = {rho:g}": f"{analysis.over_replicates(values):.2f}"
+            for rho in rhos
+            for values in [analysis.replicates(final_alpha(run, tau), rho)]
+        }
+        for run in runs
+    }
+    return pd.DataFrame(rows).T.rename_axis("annealed at")
 
 
 @dataclass(frozen=True)

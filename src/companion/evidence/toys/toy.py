@@ -73,25 +73,36 @@ def _size(result: xr.Dataset) -> float:
 
 
 def unsettled(runs: Sequence[xr.Dataset], tau: float, *rhos: float) -> str:
-    """Why the exponents have not converged, if a doubling of the training may move one by more.
+    """Why exponents have not converged: what the last two times of longer training moved them by.
 
     Parameters
     ----------
     runs : sequence of xarray.Dataset
-        Annealed, each twice as long as the one before.
+        Annealed, each at least twice as long as the one before.
     tau : float
     *rhos : float
         Of the teachers whose exponents count.
     """
+    runs = runs[-3:]
     for rho in rhos:
         for moved, run in zip(exponent_moves(runs, tau, rho), runs[1:], strict=True):
             by = over_replicates(moved)
             if not max(abs(by.low), abs(by.high)) < SETTLED:
                 return (
-                    f"not converged: twice the training, {int(run['step'].max()):,} steps, moves "
+                    f"not converged: longer training, to {int(run['step'].max()):,} steps, moves "
                     f"the exponent of rho = {rho:g} by {by:.2f}, where less than {SETTLED} is asked"
                 )
     return ""
+
+
+def _whole(result: xr.Dataset, shorter: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Those that have all teachers and temperatures of which the claims about a result speak."""
+    taus = set(result["temperature"].values.tolist())
+    return [
+        run
+        for run in shorter
+        if {0.0, 1.0} <= set(run["rho"].values) and taus <= set(run["temperature"].values.tolist())
+    ]
 
 
 def independent_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:
@@ -100,7 +111,7 @@ def independent_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) ->
     Plain, with a floor, over the lower and over the upper half of the depths: where these do not
     agree there is no single power law over the range.
     """
-    runs = doublings(result, shorter)
+    runs = doublings(result, _whole(result, shorter))
     taus = [float(tau) for tau in result["temperature"].values]
     parts = [
         ("exponent", _at(f"exponent, {how}", result, tau), over_replicates(replicates(alpha, 0.0)))
@@ -114,7 +125,7 @@ def independent_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) ->
 
 def tied_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:
     """Tied teacher: a higher exponent than the independent one, at least a first-order one."""
-    runs = doublings(result, shorter)
+    runs = doublings(result, _whole(result, shorter))
     tau = float(result["temperature"].max())
     readings = exponent_readings(result, tau)
     gains = {how: replicates(a, 1.0) - replicates(a, 0.0) for how, a in readings.items()}
@@ -149,7 +160,7 @@ def law_sentence(result: xr.Dataset, rho: float) -> str:
 
 def temperature_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:
     """Tied teacher: the exponent grows with temperature."""
-    runs = doublings(result, shorter)
+    runs = doublings(result, _whole(result, shorter))
     low, high = float(result["temperature"].min()), float(result["temperature"].max())
     ends = [replicates(final_alpha(result, tau), 1.0) for tau in (low, high)]
     name = rf"tied exponent at tau {high:g} minus that at tau {low:g}"
