@@ -21,7 +21,6 @@ SECTIONS = [
     "Exercises",
     "What is next",
 ]
-TO_COME = {"calibration", "interventions", "across_models"}
 ANSWER = re.compile(r"# .+\?\n\n:::\{answer\}\n\{glue:text\}`answer`\n:::")
 NEXT = re.compile(r"^## What is next\n\n```\{what-is-next\}\n```", re.MULTILINE)
 
@@ -65,11 +64,7 @@ def _folded(cell: dict) -> bool:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
 def test_a_chapter_has_the_shape(chapter):
-    found = faults(chapter)
-    if chapter.name in TO_COME:
-        assert found, f"{chapter.name} has the shape: take it out of TO_COME"
-    else:
-        assert found == []
+    assert faults(chapter) == []
 
 
 def test_a_summary_in_place_of_an_answer_is_a_fault(tmp_path):

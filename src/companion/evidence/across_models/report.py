@@ -52,7 +52,7 @@ def words(c: Comparison, judged: Iterable[Claim], errors: Mapping[str, Any]) -> 
     judged = list(judged)
     return {
         **{name: spoken(c, statistic) for name, statistic in CITED.items()},
-        "answer": answer(c),
+        "answer": f"{answer(c).capitalize()}. {verdicts(judged)}",
         "likeness": likeness(c),
         "verdicts": verdicts(judged),
         "exponents": exponent_words(c),

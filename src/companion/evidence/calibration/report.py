@@ -105,12 +105,13 @@ def summary(study: xr.Dataset) -> dict[str, str | int]:
     open_pairs = [pair for pair, passed in told.items() if not passed]
     speak = {name for passed in told.values() for name in passed}
     silent = listed([name for name in names if name not in speak and name not in SIZES])
-    answer = "no" if len(open_pairs) == len(told) else "in part" if open_pairs else "yes"
+    word = "No" if len(open_pairs) == len(told) else "In part" if open_pairs else "Yes"
+    verdict = " ".join(_pair_words(pair, passed) for pair, passed in told.items())
     return {
         "networks": len(regime),
         "fewest": min(int((regime == one).sum()) for one in study["truth"].values),
-        "answer": answer,
-        "verdict": " ".join(_pair_words(pair, passed) for pair, passed in told.items()),
+        "answer": f"{word}. {verdict}",
+        "verdict": verdict,
         "failed": f"Between no two trained regimes passed: {silent or 'none of them'}.",
         "confused": _confused(study, names),
         "mixed": _mixed(study),
