@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from companion.evidence.claims import Claim
 from companion.evidence.scaling.fit import ABOUT_ONE
 from companion.scaling.comparison.cuts import RESAMPLED
 from companion.scaling.fitting.result import FitSummary
@@ -59,12 +60,18 @@ def of_profile(profile: Interval, inflation: float, swept: pd.DataFrame) -> str:
     )
 
 
-def of_ladder(fit: FitSummary, fewer: FitSummary) -> str:
-    """The depth exponent with and without the deepest shapes."""
-    exponent, without = (one.intervals[RESAMPLED]["alpha_ell"] for one in (fit, fewer))
+def of_ladder(longest: Claim, fit: FitSummary) -> str:
+    """The depth exponent at the longest training, and that of a fit over all lengths."""
+    pooled = (
+        f"A fit over all lengths of training gives {fit.intervals[RESAMPLED]['alpha_ell']:.2f}."
+    )
+    if not longest.measurements:
+        return f"With width and depth apart it is not known yet: {longest.untestable}. {pooled}"
+    (found,) = longest.measurements
+    exponent = Interval(found.estimate, found.low, found.high)
     return (
-        f"With width and depth apart, the depth exponent of these small models is {exponent:.2f}, "
-        f"{_about_one(exponent)}. Without the deepest shapes it is {without:.2f}."
+        f"With width and depth apart, these small models have an {found.name} of {exponent:.2f}, "
+        f"{_about_one(exponent)}. {pooled}"
     )
 
 
@@ -72,7 +79,7 @@ def of_plan(plan: Plan) -> str:
     """The best shape for a budget, and what twice its depth is worth."""
     ell, m = plan.choice["ell"], plan.choice["m"]
     paid = plan.deeper_same_flops
-    worth = "buys nothing" if paid.high >= 0 else "still pays"
+    worth = "still pays" if paid.high < 0 else "costs" if paid.low > 0 else "may pay or not"
     return (
         f"With {plan.flops:.0e} operations: {ell:.0f} blocks of width {m:.0f} (with 95 % "
         f"intervals). Twice the depth at the same cost changes the loss by {paid:.4f} nats per "

@@ -37,6 +37,10 @@ def origin(stamp: Mapping[str, Any], table: pd.DataFrame) -> dict[str, str | flo
     }
 
 
+SEEDS, DEPTHS = 3, 4
+"""What an exponent of one length of training is judged from: so many seeds at so many depths."""
+
+
 def tuned_rows() -> pd.DataFrame:
     """The stored runs of one width with each depth at its best rate; seeds of three depths or more.
 
@@ -47,6 +51,19 @@ def tuned_rows() -> pd.DataFrame:
     return table[depths >= 3].reset_index(drop=True)
 
 
+def longest_complete(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the largest D at which `DEPTHS` depths have `SEEDS` seeds; else of the largest D.
+
+    Chosen by what is finished, never by what came out.
+    """
+    for D in sorted(table["D"].unique(), reverse=True):
+        rows = table[table["D"] == D]
+        whole = rows[rows.groupby("ell")["seed"].transform("nunique") >= SEEDS]
+        if whole["ell"].nunique() >= DEPTHS:
+            return whole
+    return table[table["D"] == table["D"].max()]
+
+
 def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
     """The claim about models that differ in depth alone, at the largest annealed D of a table.
 
@@ -55,7 +72,7 @@ def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
     table : DataFrame
         Columns m, ell, D, seed, loss (nats/token), learning_rate; one width.
     """
-    last = table[table["D"] == table["D"].max()]
+    last = longest_complete(table)
     seeds, depths = last["seed"].nunique(), sorted(map(int, last["ell"].unique()))
     found = effective_exponent(last)
     known = bool(np.isfinite(found.estimate))
