@@ -114,3 +114,11 @@ def test_the_course_of_the_exponent_is_told_with_what_follows():
     assert "It moves with training: a fit over all lengths mixes" in moving
     still = ladder.exponents_sentence(effective_exponents(trained(1.0, noise=0.02)))
     assert "The intervals overlap" in still
+
+
+def test_the_longest_complete_length_decides_and_not_a_longer_one_with_gaps():
+    table = trained([2.0, 1.0, 3.0], tokens=(1e6, 2e6, 4e6))
+    gaps = table[(table["D"] < 4e6) | (table["seed"] == 0) | (table["ell"] < 8)]
+    assert ladder.longest_complete(gaps)["D"].unique().tolist() == [2e6]
+    assert ladder.inverse_depth_at_the_end(gaps).verdict == "reproduced"
+    assert ladder.longest_complete(trained(1.0, seeds=2))["D"].unique().tolist() == [2e6]

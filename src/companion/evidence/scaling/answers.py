@@ -62,16 +62,15 @@ def of_profile(profile: Interval, inflation: float, swept: pd.DataFrame) -> str:
 
 def of_ladder(longest: Claim, fit: FitSummary) -> str:
     """The depth exponent at the longest training, and that of a fit over all lengths."""
-    pooled = (
-        f"A fit over all lengths of training gives {fit.intervals[RESAMPLED]['alpha_ell']:.2f}."
-    )
+    every = fit.intervals[RESAMPLED]["alpha_ell"]
+    pooled = f"A fit over all lengths of training gives {every:.2f}."
     if not longest.measurements:
         return f"With width and depth apart it is not known yet: {longest.untestable}. {pooled}"
     (found,) = longest.measurements
     exponent = Interval(found.estimate, found.low, found.high)
     return (
-        f"With width and depth apart, these small models have an {found.name} of {exponent:.2f}, "
-        f"{_about_one(exponent)}. {pooled}"
+        f"With width and depth apart, these small models have a depth exponent of {exponent:.2f} "
+        f"({found.name.removeprefix('exponent ')}), {_about_one(exponent)}. {pooled}"
     )
 
 
