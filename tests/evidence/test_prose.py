@@ -32,6 +32,8 @@ from .test_depth_report import generator, planted
 
 WRITTEN = ("probing", "geometry", "training_dynamics")
 WRITTEN += ("scaling_fit", "scaling_identifiability", "scaling_second_table", "ladder_scaling")
+WRITTEN += ("toy_entropy", "toy_regimes", "toy_composition", "scaling_planner", "depth_report")
+WRITTEN += ("across_models", "calibration", "interventions")
 BOOK = Path(__file__).parents[2] / "book"
 FOUND = (
     *(
@@ -43,6 +45,8 @@ FOUND = (
     *("Deeper models turn", "turns the state evenly", "Training makes", "stay even through"),
     *("Wide models are", "is certified:", "only loosely", "hardly known"),
     *("No law wins", "trades against", "Deep models learn faster", "about 1 as claimed"),
+    *("follows the predicted slopes", "exponents fall all along", "loss plunges where"),
+    *("Depth that is free", "All tokens are turned alike", "are alike, deeper"),
     *("lies far beneath", "No checkpoint lies", "was still moving", "each follow a power"),
 )
 """What only data can say."""
