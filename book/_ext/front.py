@@ -39,9 +39,10 @@ SENTENCES = {
     "toy-independent-exponent": "In networks that were built to average, where the answer is "
     "known, it is {}: how it is read matters as much as what is read.",
     "calibration-geometry-tells-averaging": "Even, weakly correlated rotations are what averaging "
-    "is inferred from; on networks of known regime they put a share of {} of the pairs in order.",
-    "loss-falls-gradually": "Read through the last block of real models, the middle layers take "
-    "away {} of what all layers take away together.",
+    "is inferred from; on networks of known regime they put a share of {} of the pairs in order; a "
+    "coin puts half.",
+    "loss-falls-gradually": "Read through the last block of real models, the middle layers' share "
+    "of the loss that all layers take away together is {}; gradual is 0.25 to 1.",
 }
 """One sentence a claim, true whatever its number is; {} is its first deciding measurement."""
 
