@@ -115,7 +115,7 @@ def _without_dask() -> contextlib.AbstractContextManager:
     """Where a Dask client exists, xarray would ask its scheduler for a lock on our memory."""
     if "distributed" not in sys.modules:
         return contextlib.nullcontext()
-    import dask
+    import dask.config
 
     return dask.config.set(scheduler="synchronous")
 

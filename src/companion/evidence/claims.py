@@ -180,7 +180,7 @@ def _finite(value: Any) -> Any:
 
 
 def _measurement(record: Mapping[str, Any]) -> Measurement:
-    unbounded = {"low": -math.inf, "expected_low": -math.inf}
+    unbounded: dict[str, Any] = {"low": -math.inf, "expected_low": -math.inf}
     unbounded |= {"high": math.inf, "expected_high": math.inf, "estimate": math.nan}
     known = {one.name for one in fields(Measurement)}
     values: dict[str, Any] = {k: v for k, v in record.items() if k in known}

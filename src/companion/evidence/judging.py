@@ -30,7 +30,8 @@ def of(
     interval: Interval, name: str, part: str = "", unit: str = "", idle: str = ""
 ) -> Measurement:
     """An interval as the measurement of a part of a claim."""
-    return Measurement(name, *map(float, interval), part, unit, interval.level, idle=idle)
+    estimate, low, high = map(float, interval)
+    return Measurement(name, estimate, low, high, part, unit, interval.level, idle=idle)
 
 
 def judge(
@@ -144,7 +145,10 @@ def _elsewhere(told: Entry, data: str) -> str:
 
 
 def _idle(told: Entry) -> str:
-    return why_no_test(*told.statistic) if told.statistic else ""
+    if not told.statistic:
+        return ""
+    name, regime = told.statistic
+    return why_no_test(name, regime)
 
 
 def _lacks(told: Entry, met: Mapping[str, float]) -> str:

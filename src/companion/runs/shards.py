@@ -160,7 +160,7 @@ def _heard(
 
 def _result(future: Future, name: str) -> Any:
     from distributed import KilledWorker
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     try:
         return future.result()

@@ -124,8 +124,7 @@ def _area(study: xr.Dataset, name: str, pair: str, above: bool) -> Measurement:
     first, second = (WORDS[regime] for regime in pair.split(" | "))
     where = f"{first} {'above' if above else 'below'} {second}"
     told = f"AUC of {name}, {where}, worst depth ({int(one['depth'][at])} blocks)"
-    ends = (float(x[at]) for x in (estimate, low, high))
-    return Measurement(told, *ends)
+    return Measurement(told, float(estimate[at]), float(low[at]), float(high[at]))
 
 
 def _scope(found: xr.Dataset) -> dict[str, str]:

@@ -38,7 +38,7 @@ def of_subsets(fit: FitSummary, frame: pd.DataFrame) -> str:
     """
     exponent = fit.intervals[RESAMPLED]["alpha_ell"]
     told = frame.dropna(subset="estimate")
-    holds = int((told["low"].le(1) & told["high"].ge(1)).sum())
+    holds = sum(low <= 1 <= high for low, high in zip(told["low"], told["high"], strict=True))
     return (
         f"On all {fit.n} rows of the {fit.table_name} table the depth exponent is {exponent:.2f}, "
         f"{_about_one(exponent)}. As unusual shapes are left out it moves from "

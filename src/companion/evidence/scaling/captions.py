@@ -102,13 +102,13 @@ def _trade(found: LikelihoodProfile) -> str:
     inside = np.argwhere(found.deviance <= found.level95)
     if len(inside) < 3 or np.ptp(inside, axis=0).min() == 0:
         return "much the same"
-    r = float(np.corrcoef(inside.T)[0, 1])
+    r = float(np.asarray(np.corrcoef(inside.T))[0, 1])
     return "much the same" if abs(r) < 0.3 else f"a {'larger' if r > 0 else 'smaller'}"
 
 
 def of_ranking(compared: pd.DataFrame) -> str:
     """Whether one law is best by every measure, from `compare_laws`."""
-    best = {compared[c].idxmin() for c in CRITERIA if compared[c].notna().any()}
+    best = {str(compared[c].idxmin()) for c in CRITERIA if len(compared[c].dropna())}
     if len(best) == 1:
         return f"One law is best by every measure: {best.pop()}."
     return f"No law is best by every measure: first places go to {', '.join(sorted(best))}."
@@ -139,8 +139,8 @@ def of_stages(stages: Mapping[str, pd.DataFrame]) -> str:
 
 def of_depths(table: pd.DataFrame) -> str:
     """In how many steps of depth the deeper model is better, at the longest common training."""
-    longest = table.groupby("m")["D"].max().min()
-    last = table[(table["D"] == longest) & (table["seed"] == table["seed"].min())]
+    longest = min(one["D"].max() for _, one in table.groupby("m"))
+    last = table.loc[(table["D"] == longest) & (table["seed"] == table["seed"].min())]
     steps = last.sort_values("ell").groupby("m")["loss"].diff().dropna()
     return f"Deeper models are better in {(steps < 0).sum()} of {len(steps)} steps of depth."
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from companion.evidence.claims import Claim, Measurement
 from companion.evidence.judging import judge
 
@@ -24,11 +22,15 @@ def inverse_throughout(stages: pd.DataFrame, scope: Mapping[str, str]) -> Claim:
     scope : mapping
         Models, data and size, for the claim's box.
     """
-    ends = [(stages.index[i], *map(float, stages.iloc[i])) for i in (0, -1)]
-    unknown = bool(np.isnan(np.array(ends, float)).any())
+    ends = stages.iloc[[0, -1]]
+    unknown = bool(ends.isna().to_numpy().any())
+    measured = [
+        Measurement(f"exponent at {D:,} tokens", estimate, low, high)
+        for D, estimate, low, high in ends.itertuples()
+    ]
     return judge(
         "apparent-exponent-through-training",
-        [] if unknown else [Measurement(f"exponent at {D:,} tokens", *span) for D, *span in ends],
+        [] if unknown else measured,
         scope,
         data="ladder",
         reason="deeper models are not better at one of the stages" if unknown else "",

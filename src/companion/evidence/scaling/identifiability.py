@@ -40,8 +40,8 @@ def _farthest(frame) -> Measurement:
     middle = sum(ABOUT_ONE) / 2
     off = np.maximum(frame["low"] - middle, middle - frame["high"])
     cut = frame.loc[off.idxmax()]
-    name = f"alpha_ell without the {cut['dropped']:.0f} highest losses, the farthest off"
-    return Measurement(name, *(float(cut[key]) for key in ("estimate", "low", "high")))
+    name = f"depth exponent without the {cut['dropped']:.0f} highest losses, the farthest off"
+    return Measurement(name, float(cut["estimate"]), float(cut["low"]), float(cut["high"]))
 
 
 def additivity(

@@ -47,8 +47,8 @@ def tuned_rows() -> pd.DataFrame:
     A training that was interrupted lacks rows, and a seed of two depths has no exponent.
     """
     table = pd.read_csv(stored("ladder-long.csv"))
-    depths = table.groupby(["D", "seed"])["ell"].transform("nunique")
-    return table[depths >= 3].reset_index(drop=True)
+    whole = _distinct(table, "ell", ["D", "seed"]) >= 3
+    return table.loc[whole].reset_index(drop=True)
 
 
 def longest_complete(table: pd.DataFrame) -> pd.DataFrame:
@@ -57,11 +57,16 @@ def longest_complete(table: pd.DataFrame) -> pd.DataFrame:
     Chosen by what is finished, never by what came out.
     """
     for D in sorted(table["D"].unique(), reverse=True):
-        rows = table[table["D"] == D]
-        whole = rows[rows.groupby("ell")["seed"].transform("nunique") >= SEEDS]
-        if whole["ell"].nunique() >= DEPTHS:
+        rows = table.loc[table["D"] == D]
+        whole = rows.loc[_distinct(rows, "seed", ["ell"]) >= SEEDS]
+        if len(set(whole["ell"])) >= DEPTHS:
             return whole
-    return table[table["D"] == table["D"].max()]
+    return table.loc[table["D"] == table["D"].max()]
+
+
+def _distinct(table: pd.DataFrame, column: str, within: list[str]) -> np.ndarray:
+    """For each row, how many values a column has within the row's group."""
+    return np.asarray(table.groupby(within)[column].transform("nunique"))
 
 
 def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
@@ -73,10 +78,10 @@ def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
         Columns m, ell, D, seed, loss (nats/token), learning_rate; one width.
     """
     last = longest_complete(table)
-    seeds, depths = last["seed"].nunique(), sorted(map(int, last["ell"].unique()))
+    seeds, depths = len(set(last["seed"])), sorted(map(int, last["ell"].unique()))
     found = effective_exponent(last)
     known = bool(np.isfinite(found.estimate))
-    name = f"exponent at {int(last['D'].max()):,} tokens, {seeds} seeds"
+    name = f"exponent at {int(max(last['D'])):,} tokens, {seeds} seeds"
     return judge(
         "depth-exponent-ladder",
         [of(found, name)] if known else [],
@@ -98,8 +103,8 @@ def exponents_sentence(exponents: pd.DataFrame) -> str:
     if known.empty:
         return "At no training length are deeper models better, so there is no exponent."
     told = [
-        f"{row.estimate:.2f} [{row.low:.2f}, {row.high:.2f}] at {D / 1e6:.1f} million tokens"
-        for D, row in known.iterrows()
+        f"{estimate:.2f} [{low:.2f}, {high:.2f}] at {D / 1e6:.1f} million tokens"
+        for D, estimate, low, high in known[["estimate", "low", "high"]].itertuples()
     ]
     first, last = known.iloc[0], known.iloc[-1]
     apart = first.low > last.high or first.high < last.low

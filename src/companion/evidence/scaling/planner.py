@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from companion.scaling.fitting.result import FitSummary
+from companion.scaling.fitting.result import FitResult, FitSummary
 from companion.scaling.planning import Plan, reach
 
 _FORMATS = {"m": ".0f", "ell": ".0f", "D": ".3g"}
@@ -29,7 +29,7 @@ def plan_row(plan: Plan) -> dict[str, str]:
     return {**spans, "N": f"{plan.N:.3g}", "loss": f"{plan.loss:.4f}"}
 
 
-def reach_sentence(fit: FitSummary, plans: Mapping[str, Plan]) -> str:
+def reach_sentence(fit: FitResult, plans: Mapping[str, Plan]) -> str:
     """The budgets that the rows of the fit cover, and which plans leave the rows."""
     low, high = reach(fit.table)
     beyond = [label for label, plan in plans.items() if any("extra" in w for w in plan.warnings)]

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -237,7 +238,7 @@ def stages_claim(result: xr.Dataset) -> Claim:
         reason = f"only one replicate's loss crosses {EXPLAINED}"
         return judged("toy-compositional-steps", result, reason=reason)
     name = f"local exponent where the loss first falls below {EXPLAINED}"
-    where = {"replicates that cross": f"{known.sum()} of {len(at)}"}
+    where: dict[str, Any] = {"replicates that cross": f"{known.sum()} of {len(at)}"}
     return judged(
         "toy-compositional-steps",
         result,
@@ -253,7 +254,7 @@ def variants_claim(compared: xr.Dataset) -> Claim:
     gains = comparison.gains(compared)
     name = "exponent of {} minus that of the plain block"
     diverged = set(compared["block"].values) - {comparison.BASELINE, *gains}
-    more = {"learning rates": ", ".join(f"{r:g}" for r in compared["rate"].values)}
+    more: dict[str, Any] = {"learning rates": ", ".join(f"{r:g}" for r in compared["rate"].values)}
     more |= {"diverged": ", ".join(sorted(diverged))} if diverged else {}
     return judged(
         f"toy-variants-raise-the-exponent-{target}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -85,7 +86,7 @@ class ScalingLaw:
         """Columns of the table that the law needs."""
         return tuple(dict.fromkeys(v for t in self.terms for v, _ in t.exponents))
 
-    def predict(self, params: Mapping[str, float], table) -> np.ndarray:
+    def predict(self, params: Mapping[str, Any], table) -> np.ndarray:
         """Loss in nats per token for each row of `table` (a mapping with the law's variables).
 
         Parameters
