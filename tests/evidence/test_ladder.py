@@ -122,3 +122,8 @@ def test_the_longest_complete_length_decides_and_not_a_longer_one_with_gaps():
     assert ladder.longest_complete(gaps)["D"].unique().tolist() == [2e6]
     assert ladder.inverse_depth_at_the_end(gaps).verdict == "reproduced"
     assert ladder.longest_complete(trained(1.0, seeds=2))["D"].unique().tolist() == [2e6]
+
+
+def test_what_is_trained_at_the_longest_is_counted():
+    told = ladder.seeds_sentence(trained(1.0, seeds=2, depths=(2, 4)))
+    assert told == "Runs at 2,000,000 tokens: 2 blocks 2, 4 blocks 2."

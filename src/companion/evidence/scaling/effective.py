@@ -27,10 +27,11 @@ def inverse_throughout(stages: pd.DataFrame, scope: Mapping[str, str]) -> Claim:
     measured = [
         Measurement(f"exponent at {D:,} tokens", estimate, low, high)
         for D, estimate, low, high in ends.itertuples()
+        if not unknown
     ]
     return judge(
         "apparent-exponent-through-training",
-        [] if unknown else measured,
+        measured,
         scope,
         data="ladder",
         reason="deeper models are not better at one of the stages" if unknown else "",

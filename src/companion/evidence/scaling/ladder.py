@@ -97,6 +97,13 @@ def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
     )
 
 
+def seeds_sentence(table: pd.DataFrame) -> str:
+    """How many seeds each depth has at the largest D, from `tuned_rows`."""
+    last = table.loc[table["D"] == table["D"].max()]
+    listed = ", ".join(f"{ell} blocks {len(rows)}" for ell, rows in last.groupby("ell"))
+    return f"Runs at {int(max(last['D'])):,} tokens: {listed}."
+
+
 def exponents_sentence(exponents: pd.DataFrame) -> str:
     """How the depth exponent moves with training, from `effective_exponents`."""
     known = exponents.dropna(subset="estimate")
