@@ -16,6 +16,7 @@ import yaml
 
 from companion.chapters import Book, discover, stage_jobs
 from companion.evidence.claims import VERDICTS
+from companion.evidence.registry import registry
 from companion.files import checkout
 
 ROOT = checkout()
@@ -56,13 +57,15 @@ def test_a_chapter_left_its_record(built, chapter):
 def test_the_ledger_gathers_every_claim(built):
     ledger = json.loads((built.results / "claims.json").read_text("utf-8"))
     records = [json.loads((built.results / f"{c.name}.json").read_text("utf-8")) for c in CHAPTERS]
-    keys = [claim["key"] for record in records for claim in record["claims"]]
-    assert [claim["key"] for claim in ledger["claims"]] == keys
-    counted = Counter(claim["verdict"] for claim in ledger["claims"])
-    assert ledger["counts"] == {verdict: counted[verdict] for verdict in VERDICTS}
+    judged = {claim["key"] for record in records for claim in record["claims"]}
+    rows = ledger["claims"]
+    assert [row["key"] for row in rows] == [key for key in registry() if key in judged]
+    counted = Counter((row["whose"], row["verdict"]) for row in rows)
+    for whose, counts in ledger["counts"].items():
+        assert counts == {verdict: counted[whose, verdict] for verdict in VERDICTS}
     page = (built.html / "book" / "claims.html").read_text("utf-8")
-    assert f"{len(keys)} claims" in page
-    assert [key for key in keys if f"#claim-{key}" not in page] == []
+    assert f"{sum(ledger['counts']['paper'].values())} claims of the paper" in page
+    assert [row["key"] for row in rows if f"#{row['anchor']}" not in page] == []
 
 
 class _Loads(HTMLParser):

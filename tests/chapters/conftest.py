@@ -14,15 +14,14 @@ PARAMETERS = """n: int = 2  # how many [1, 9]
 scale: float = 0.5  # how large [0, ]
 kind: str = "plain"  # which {plain, odd}
 seed: int = 0  # seed [0, ]"""
-CLAIM = """from companion.evidence.claims import Claim, Measurement
+CLAIM = """from companion.evidence import Measurement, judge
 from companion.provenance import Provenance
-Claim("{key}", "n is two", "paper, section 1", {{"data": "none"}},
-      (Measurement("n", float(n), n - 0.5, n + 0.5, expected_low=1.0, expected_high=3.0),))"""
+judge("fact-moves-gradually", [Measurement("n", n / 10, n / 10 - 0.1, n / 10 + 0.1)], {})"""
 STAMP = 'Provenance(parameters={"n": n, "scale": scale})'
 
 
 def _notebook(name: str, cells: list[str]) -> nbformat.NotebookNode:
-    code = [CLAIM.format(key=f"{name}-claim"), *cells, STAMP]
+    code = [CLAIM, *cells, STAMP]
     notebook = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_markdown_cell(f"# Chapter {name}\n\nA question."),

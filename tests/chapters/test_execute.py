@@ -74,7 +74,7 @@ def test_the_record_holds_parameters_claims_and_provenance(tiny_book, write_chap
     found = record_results(tiny_book.staged("only"), tiny_book.results / "only.json")
     assert found == json.loads((tiny_book.results / "only.json").read_text())
     assert found["parameters"] == {"n": 3, "scale": 0.5, "kind": "plain", "seed": 0}
-    assert [claim["key"] for claim in found["claims"]] == ["only-claim"]
+    assert [claim["key"] for claim in found["claims"]] == ["fact-moves-gradually"]
     assert found["provenance"]["parameters"] == {"n": 3, "scale": 0.5}
     assert not list(tiny_book.partial.glob("*"))
 

@@ -52,19 +52,20 @@ def test_a_book_is_built_once_and_a_broken_one_leaves_it_alone(executed):
 def test_records_of_chapters_that_are_gone_are_removed(executed):
     book, chapters = executed
     (book.results / "old.json").write_text("{}")
-    assert collect_results(book, chapters)["undecided"] == 0
+    assert collect_results(book, chapters)["ours"]["undecided"] == 0
     assert sorted(path.name for path in book.results.iterdir()) == ["claims.json", "only.json"]
     ledger = json.loads((book.results / "claims.json").read_text())
-    assert ledger["counts"]["reproduced"] == 1
+    assert ledger["counts"]["ours"]["reproduced"] == 1
     assert ledger["claims"][0]["chapter"] == "only"
 
 
-def test_one_key_for_two_claims_is_refused(executed, write_chapter):
+def test_two_chapters_that_judge_one_claim_share_its_row(executed, write_chapter):
     book, _ = executed
     book.staged("twin").write_bytes(book.staged("only").read_bytes())
     write_chapter("twin")
-    with pytest.raises(InputError, match="'only-claim' is used twice, in only and twin"):
-        collect_results(book, discover(book))
+    collect_results(book, discover(book))
+    (row,) = json.loads((book.results / "claims.json").read_text())["claims"]
+    assert {run["chapter"] for run in row["runs"]} == {"only", "twin"}
 
 
 def test_the_server_shows_the_book_here_and_refuses_a_taken_port(tiny_book):

@@ -65,7 +65,7 @@ def write_ledger(records: Iterable[Path], target: Path) -> dict[str, Any]:
         for claim in json.loads(record.read_text("utf-8"))["claims"]
     ]
     places = {key: place for place, key in enumerate(registry())}
-    judged = sorted(rows(runs), key=lambda row: places[row[0].key])
+    judged = sorted(rows(runs), key=lambda row: places.get(row[0].key, len(places)))
     verdicts = Counter((row[0].whose, row[0].verdict) for row in judged)
     content = {
         "counts": {

@@ -31,7 +31,9 @@ class Page:
         return "an interactive planner (HTML)"
 
 
-def page(result: FitResult, draws: Draws, *, flops: float, name: str = "planner") -> Page:
+def page(
+    result: FitResult, draws: Draws, *, flops: float, name: str = "interactive-planner"
+) -> Page:
     """Sliders for training operations, parameters and latency; the best shape and its band.
 
     Parameters

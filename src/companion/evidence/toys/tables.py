@@ -62,7 +62,7 @@ def variants_table(compared: xr.Dataset) -> pd.DataFrame:
     rate = comparison.best_rate(compared)
     rows = [
         {
-            "block": str(name),
+            "block": str(name).replace("_", " "),
             "exponent": round(float(alpha.sel(block=name).mean()), 3),
             "minus plain": f"{gain[name]:.2f}" if name in gain else "",
             "loss ratio": round(float(ratio.sel(block=name)), 2),
@@ -170,7 +170,9 @@ class Stored:
         import html
 
         below = "" if self.result is None else self.shown(self.result).to_html()
-        return f"<p>{html.escape(self.origin())}</p>{below}"
+        command = html.escape(self.command)
+        origin = html.escape(self.origin()).replace(command, f"<code>{command}</code>")
+        return f"<p>{origin}</p>{below}"
 
     def __repr__(self) -> str:
         return self.origin() if self.result is None else repr(self.shown(self.result))
