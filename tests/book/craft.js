@@ -3,6 +3,8 @@ async () => {
   const article = document.querySelector('article'), page = document.documentElement.clientWidth;
   const key = article.querySelector('figure img')?.getBoundingClientRect().bottom + scrollY;
   const height = document.documentElement.scrollHeight;
+  const still = document.head.appendChild(document.createElement('style'));
+  still.textContent = '* { animation: none !important; transition: none !important; }';
   article.querySelectorAll('details').forEach(one => { one.open = true; });
   const clips = one => getComputedStyle(one).overflowX !== 'visible';
   const held = one => one.closest('article') && (clips(one) || (one.parentElement !== article && held(one.parentElement)));

@@ -33,6 +33,7 @@ def claim(key="one", whose="paper", question="Which?", verdict="reproduced", **m
     told = {"key": key, "whose": whose, "question": question, "verdict": verdict, "why": "one run"}
     told |= {"untestable": "", "estimand": "a slope", "scope": {"model": "m"}}
     told |= {"statement": f"statement of {key}", "source": "figure 1"}
+    told |= {"chapter": "probing", "anchor": f"claim-{key}"}
     return told | {"measurements": [measured()]} | more
 
 

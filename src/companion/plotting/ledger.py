@@ -113,6 +113,7 @@ def _owner(title: str, claims: list[Mapping[str, Any]]) -> str:
 
 def _claim(claim: Mapping[str, Any]) -> str:
     verdict = claim["verdict"]
+    place = f"{claim['chapter']}.html#{claim['anchor']}"
     ranked = sorted(claim["measurements"], key=_rank)
     rows = [_row(one, claim["key"]) for one in ranked]
     more = f", and {len(rows) - SHOWN} more" if rows[SHOWN:] else ""
@@ -121,7 +122,7 @@ def _claim(claim: Mapping[str, Any]) -> str:
     folded = f"<details><summary>How{more}</summary>{_how(claim)}{''.join(rows[SHOWN:])}</details>"
     return (
         f'<article class="{style(verdict)}" data-verdict="{verdict}">'
-        f"<p>{chip(verdict)} {html.escape(claim['statement'])} "
+        f"<p>{chip(verdict, to=place)} {html.escape(claim['statement'])} "
         f"<em>({html.escape(claim['source'])})</em></p>{shown}{folded}</article>"
     )
 
