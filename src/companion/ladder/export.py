@@ -95,7 +95,7 @@ def export(
         If a folder holds no finished grid, or the first has no model of a width asked for.
     """
     folders, out = [Path(folder) for folder in trained], Path(out)
-    grids = [_finished(folder) for folder in (*folders, *map(Path, sweeps))]
+    grids = [finished(folder) for folder in (*folders, *map(Path, sweeps))]
     grid, stamp = grids[0]
     for asked in {width, series} - {None, *grid.widths}:
         raise InputError(f"width {asked} is not in the grid: it has {list(grid.widths)}")
@@ -128,7 +128,8 @@ def _rows(folders: Sequence[Path]) -> pd.DataFrame:
     return table.sort_values(["m", "ell", "D", "seed"])
 
 
-def _finished(trained: Path) -> tuple[Grid, dict[str, Any]]:
+def finished(trained: Path) -> tuple[Grid, dict[str, Any]]:
+    """Grid and provenance of a folder in which every run has ended."""
     try:
         grid = Grid(**json.loads((trained / "grid.json").read_text(encoding="utf-8")))
         stamp = json.loads((trained / "provenance.json").read_text(encoding="utf-8"))

@@ -30,6 +30,7 @@ class Grid:
     widths: Values[Count]  # m, channels
     depths: Values[Count]  # ell, blocks
     tokens: Values[Whole]  # D, training tokens of the annealed models
+    parallel: Values[Count] = (1,)  # how many blocks stand side by side, reading the same state
     seeds: Values[Natural] = (0,)  # initialisation and data order
     learning_rates: Values[Positive] = (4e-3,)  # of matrices at width `base_width`
     depth_rates: tuple[Positive, ...] = ()  # one for each of `depths`, instead of learning_rates
@@ -54,6 +55,9 @@ class Grid:
                 raise InputError(
                     f"width {m} is impossible: heads are {HEAD_WIDTH} wide, use a multiple of it"
                 )
+        for ell, side in itertools.product(self.depths, self.parallel):
+            if ell % side:
+                raise InputError(f"{ell} blocks do not stand {side} side by side: use a divisor")
         if self.depth_rates and len(self.depth_rates) != len(self.depths):
             raise InputError(
                 f"{len(self.depth_rates)} depth_rates for {len(self.depths)} depths: give one each"
@@ -84,10 +88,10 @@ class Grid:
     def runs(self) -> list[Run]:
         """All trunks, the longest first, so that the time left is never underestimated."""
         tuned = dict(zip(self.depths, self.depth_rates, strict=False))
-        shapes = itertools.product(self.widths, self.depths, self.seeds)
+        shapes = itertools.product(self.widths, self.depths, self.seeds, self.parallel)
         runs = [
-            Run(m, ell, seed, rate)
-            for m, ell, seed in shapes
+            Run(m, ell, seed, rate, side)
+            for m, ell, seed, side in shapes
             for rate in ([tuned[ell]] if tuned else self.learning_rates)
         ]
         return sorted(runs, key=lambda run: -(run.m**2) * run.ell)
@@ -103,17 +107,22 @@ class Grid:
 
 @dataclass(frozen=True)
 class Run:
-    """One trunk of the grid: width m, depth ell, seed, learning rate at the base width."""
+    """One trunk of the grid: width m, depth ell, seed, learning rate at the base width.
+
+    `parallel` of its blocks stand side by side; see `model.build`.
+    """
 
     m: int
     ell: int
     seed: int
     learning_rate: float
+    parallel: int = 1
 
     @property
     def name(self) -> str:
         """Unique within a grid, e.g. "m128-ell8-seed0-lr0.004"."""
-        return f"m{self.m}-ell{self.ell}-seed{self.seed}-lr{self.learning_rate:g}"
+        side = f"-parallel{self.parallel}" if self.parallel > 1 else ""
+        return f"m{self.m}-ell{self.ell}-seed{self.seed}-lr{self.learning_rate:g}{side}"
 
 
 def tuned(grid: Grid, sweep: str | Path) -> tuple[Grid, tuple[str, ...]]:

@@ -22,6 +22,9 @@ def build(grid: Grid, run: Run) -> Any:
     (2 ell)^(-1/2) of that (`branch_scale` "inverse-sqrt-depth"), embeddings 1, the unembedding 1/m:
     the width rule of muP for Adam (Yang et al. 2022), the depth rule of GPT-2. Embeddings as large
     as what all blocks together write matter: with 0.02, deeper models started more slowly.
+
+    With `run.parallel` p the ell blocks stand in ell/p rows of p that read the same state, and a
+    row adds what all of its blocks write; parameters and their initial values are the same.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -45,7 +48,21 @@ def build(grid: Grid, run: Run) -> Any:
         for name, weight in net.named_parameters():
             if weight.ndim == 2:
                 torch.nn.init.normal_(weight, std=initial_std(name, weight.shape[1], grid, run))
+    if run.parallel > 1:
+        net.model.layers = rows_of(net.model.layers, run.parallel)
     return net
+
+
+def rows_of(blocks: Any, parallel: int) -> Any:
+    """The blocks in rows of `parallel`, each row a module that adds what its blocks write."""
+    from torch import nn
+
+    class Row(nn.ModuleList):
+        def forward(self, h: Any, **context: Any) -> Any:
+            return h + sum(block(h, **context) - h for block in self)
+
+    every = list(blocks)
+    return nn.ModuleList(Row(every[i : i + parallel]) for i in range(0, len(every), parallel))
 
 
 def initial_std(name: str, fan_in: int, grid: Grid, run: Run) -> float:

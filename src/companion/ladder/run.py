@@ -88,8 +88,12 @@ class TrainingRun:
         advance(trainer, steps, D, branch, report)
 
     def _keep(self, trainer: Trainer, name: str, annealed: bool, texts: Texts) -> None:
-        """Save the model as it is, then write its row with the held-out loss."""
-        trainer.save_pretrained(self.folder / name)
+        """Save the model as it is, then write its row with the held-out loss.
+
+        Blocks side by side are of no architecture of the Hub: their checkpoint is all that is kept.
+        """
+        if self.run.parallel == 1:
+            trainer.save_pretrained(self.folder / name)
         loss = held_out_loss(trainer, texts.held_out, texts.documents)
         if not math.isfinite(loss.estimate):
             raise Diverged(f"{self.run.name}: held-out loss {loss.estimate} at step {trainer.step}")
@@ -105,6 +109,7 @@ class TrainingRun:
         return {
             "m": run.m,
             "ell": run.ell,
+            "parallel": run.parallel,
             "D": trained,
             "seed": run.seed,
             "N": sum(p.numel() for p in trainer.net.parameters()),

@@ -111,6 +111,17 @@ def around(
     return Interval(estimate, estimate - half, estimate + half, float(stderr), level, method)
 
 
+def jackknifed(estimate: float, without, *, level: float = 0.95) -> Interval:
+    """Interval of `estimate` from its values with each of G groups left out, shape (G,).
+
+    Student's t with G - 1 degrees of freedom (Efron and Tibshirani 1993, chapter 11).
+    """
+    values = np.asarray(without, float)
+    G = len(values)
+    stderr = math.sqrt((G - 1) / G * np.sum((values - values.mean()) ** 2))
+    return around(estimate, stderr, G - 1, level, "jackknife")
+
+
 def percentile(draws, estimate: float, *, level: float = 0.95, method: str = "") -> Interval:
     """Percentile interval of bootstrap `draws`, shape (R,), about `estimate`.
 

@@ -17,7 +17,7 @@ from companion.scaling.fitting.design import Design
 from companion.scaling.fitting.result import FitResult
 from companion.scaling.fitting.solver import Solution, solve
 from companion.scaling.fitting.starts import starting_points
-from companion.statistics.intervals import around, percentile, resample
+from companion.statistics.intervals import jackknifed, percentile, resample
 
 RETRIES = 4
 
@@ -119,7 +119,7 @@ def with_draws(result: FitResult, draws: Draws) -> FitResult:
     ok = draws.converged
     values = {name: v[ok] for name, v in draws.params.items()}
     if draws.method == "jackknife":
-        intervals = {name: _jackknifed(result.params[name], v) for name, v in values.items()}
+        intervals = {name: jackknifed(result.params[name], v) for name, v in values.items()}
     else:
         intervals = {
             name: percentile(v, result.params[name], method=draws.method)
@@ -132,9 +132,3 @@ def with_draws(result: FitResult, draws: Draws) -> FitResult:
     return replace(
         add(result, draws.method, errors, intervals), failures=failures, warnings=warnings
     )
-
-
-def _jackknifed(estimate: float, values: np.ndarray):
-    G = len(values)
-    stderr = float(np.sqrt((G - 1) / G * np.sum((values - values.mean()) ** 2)))
-    return around(estimate, stderr, G - 1, method="jackknife")
