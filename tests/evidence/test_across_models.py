@@ -55,6 +55,7 @@ def planted(name, ell=16, kind=REAL, theta=0.2, even=0.9, cosine=0.1, fall=0.5, 
         rotation=near(theta),
         evenness=near(even),
         cosines=np.array([[x] * 7 for x in near(cosine)]),
+        kept=near(0.9),
         lenses=dict.fromkeys(LENSES, nothing if blank else fall),
         **dict.fromkeys(("skip", "swap", "parallel"), None if blank else near(0.5)),
         outliers=((0, 3.0),),
@@ -218,3 +219,13 @@ def test_the_table_puts_a_twin_below_its_model():
     assert list(frame.index) == ["deep", "a", "a, untrained"]
     assert frame.loc["a, untrained", "skip / equal share"] == "–"
     assert frame.loc["a", "layers that stand out"] == "0 (3.0 times)"
+
+
+@pytest.mark.usefixtures("as_if_calibrated")
+@pytest.mark.parametrize(
+    ("kept", "verdict"), [(0.9, "reproduced"), (0.1, "not reproduced"), (0.495, "undecided")]
+)
+def test_a_cosine_that_fades_is_no_shared_direction(kept, verdict):
+    twin = planted("a", kind=UNTRAINED, cosine=-0.5)
+    compared = beside(planted("a", cosine=0.3, kept=near(kept)), untrained=[twin])
+    assert claims.updates_share_a_direction(compared).verdict == verdict

@@ -8,8 +8,9 @@ import pytest
 import xarray as xr
 
 from companion.evidence.toys import tables as toy_tables
-from companion.plotting import students, theme
-from companion.plotting import toy as figures
+from companion.plotting import theme
+from companion.plotting.toys import students
+from companion.plotting.toys import toy as figures
 from companion.runtime import Runtime
 from companion.toy import Specification, analysis, run_toy, save
 

@@ -53,6 +53,17 @@ def test_cosines_of_a_walk_do_not_depend_on_the_distance(walk):
     assert np.all((cosines[1] < 0.21) & (cosines[2] > 0.19))  # 1/(1 + 2^2), planted
 
 
+def test_what_is_kept_of_the_cosine_is_all_in_a_walk_and_little_in_a_smooth_flow(walk):
+    assert 1.0 in resampling.cosine_kept(walk, generator())
+    faded = walk.copy(deep=True).drop_vars([n for n in walk if "correlation_sums" in n])
+    i, j = np.indices(faded["update_correlation"].shape)
+    faded["update_correlation"][:] = 0.5 ** np.abs(i - j)
+    faded["update_correlation_sem"][:] = 1e-6
+    assert resampling.cosine_kept(faded, generator()).estimate == pytest.approx(0.5, abs=1e-3)
+    with pytest.raises(InputError, match="middle of"):
+        resampling.cosine_kept(walk.assign_attrs(ell=4), generator())
+
+
 @pytest.mark.parametrize("lens", resampling.LENSES)
 def test_loss_left_is_that_of_the_mean_losses(probed, lens):
     ce = profile(probed, f"cross_entropy{resampling.LENSES[lens]}")

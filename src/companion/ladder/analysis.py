@@ -38,6 +38,14 @@ def branch_losses(sweep: pd.DataFrame) -> pd.DataFrame:
     return sweep.pivot_table("loss", "ell", "branch_scale", aggfunc="min")
 
 
+def at_best_rate(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of each (ell, parallel) at the rate whose mean loss over seeds is lowest."""
+    shape = ["ell", "parallel"]
+    mean = table.groupby([*shape, "learning_rate"])["loss"].mean()
+    best = mean.loc[mean.groupby(shape).idxmin()].reset_index("learning_rate")["learning_rate"]
+    return table.merge(best.reset_index(), on=[*shape, "learning_rate"])
+
+
 def seed_noise(table: pd.DataFrame) -> pd.DataFrame:
     """Spread over seeds of the loss at each (m, ell, D) that was trained with more than one.
 

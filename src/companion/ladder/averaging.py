@@ -23,13 +23,14 @@ from companion.ladder.grid import Grid, Run
 from companion.ladder.trainer import Trainer
 from companion.runs import Progress, silent
 from companion.runtime import Runtime
-from companion.statistics.intervals import Interval, jackknifed, log_slope
+from companion.statistics.intervals import Interval, jackknifed
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
 Kept = Callable[[str, Callable[[], "xr.Dataset"]], "xr.Dataset"]
+"""Gives the data set of a part by its name, computed if it is not kept; see `runs.Output.kept`."""
 
 
 def measure(
@@ -166,7 +167,7 @@ def exponent(losses: xr.DataArray) -> Interval:
 
     def fall(seeds: Sequence[int]) -> float:
         part = varying(losses, seeds)
-        return -log_slope(part["ell"].values, part.values).estimate
+        return -float(np.polyfit(np.log(part["ell"].values), np.log(part.values), 1)[0])
 
     return over_seeds(seeds_of(losses), fall)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from companion.cli.group import Group
-from companion.cli.options import Device, Overwrite, Resume, Sharding
+from companion.cli.options import Device, Kept, Overwrite, Resume, Sharding
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
 from companion.runs.shards import ask
@@ -69,6 +70,32 @@ def train(
 
 
 ladder.command()(expanded(train))
+
+
+@ladder.command()
+@expanded
+def average(
+    trained: Annotated[Path, typer.Argument(help="Folder of a finished `ladder train`.")],
+    kept: Kept,
+    device: Device = "auto",
+) -> None:
+    """Held-out loss of the averaged logits of every set of seeds, at each depth."""
+    from companion.ladder import averaging
+    from companion.provenance import provenance
+    from companion.runs import Output
+    from companion.runtime import Runtime
+    from companion.settings import to_record
+
+    grid, stamp = averaging.finished(trained)
+    runtime, settings = Runtime.choose(device, "float32"), to_record(grid)
+    output = Output(kept.out, settings, resume=kept.resume, overwrite=kept.overwrite)
+    with shown("blocks") as progress, output:
+        if output.finished is not None:
+            typer.echo(f"{str(kept.out)!r} is complete already")
+            return
+        measured = averaging.measure(trained, runtime, progress, output.kept)
+        about = {"trained": stamp, "averaged": provenance(runtime, settings)}
+        output.finish(measured.assign_attrs(provenance=json.dumps(about)))
 
 
 @ladder.command()

@@ -34,6 +34,7 @@ def judge(c: Comparison) -> list[Claim]:
         rotation_falls_inversely(c),
         rotations_are_small_and_even(c),
         updates_are_weakly_correlated(c),
+        updates_share_a_direction(c),
         *(loss_falls_gradually(c, lens) for lens in LENSES),
         middle_blocks_are_alike(c),
     ]
@@ -94,6 +95,20 @@ def updates_are_weakly_correlated(c: Comparison) -> Claim:
         return [of(r.cosine, "cosine of neighbours")] if r.cosine else []
 
     return _judged("updates-weakly-correlated", c, measure, needs_twin=True)
+
+
+def updates_share_a_direction(c: Comparison) -> Claim:
+    """The cosine of middle updates is positive, and does not fade with their distance."""
+
+    def measure(r: Row) -> list[Measurement]:
+        if r.cosine is None or r.kept is None:
+            return []
+        return [
+            of(r.cosine, "cosine of neighbours", "neighbours"),
+            of(r.kept, "kept across half of the middle", "kept"),
+        ]
+
+    return _judged("update-cosine-flat", c, measure, needs_twin=True)
 
 
 def loss_falls_gradually(c: Comparison, lens: str) -> Claim:

@@ -15,7 +15,9 @@ import numpy as np
 from companion.evidence.probes.depth_report import outliers
 from companion.interventions.costs import by_documents, gain_of_depth, ratio, share
 from companion.probing.beside.resampling import (
+    FEWEST_KEPT,
     LENSES,
+    cosine_kept,
     known_loss,
     lag_cosines,
     loss_evenness,
@@ -73,6 +75,8 @@ class Row:
         Participation of the middle rotations.
     cosines : ndarray, shape (3, lags)
         Mean cosine of middle updates by distance: estimate, low, high.
+    kept : Interval or None
+        What of the neighbours' cosine is left half of the middle apart; None in a short middle.
     lenses : mapping of lens to LensNumbers
     skip : Interval or None
         Cost of skipping a middle block in equal shares of what all blocks gain.
@@ -94,6 +98,7 @@ class Row:
     rotation: Interval
     evenness: Interval
     cosines: np.ndarray
+    kept: Interval | None
     lenses: Mapping[str, LensNumbers]
     skip: Interval | None
     swap: Interval | None
@@ -156,6 +161,7 @@ def row(
         rotation=middle_mean(probe),
         evenness=evenness(probe, generator),
         cosines=lag_cosines(probe, generator),
+        kept=cosine_kept(probe, generator) if len(chosen) >= FEWEST_KEPT else None,
         lenses=_lenses(probe, generator),
         skip=skip,
         swap=swap,

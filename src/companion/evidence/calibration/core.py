@@ -1,33 +1,37 @@
-"""The theory's core and the readings themselves, as claims."""
+"""The theory's core as claims and sentences: shared errors, traded shapes, seeds and rows."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from companion.errors import InputError
+from companion.evidence.calibration.readings import scope
 from companion.evidence.calibration.verdict import WORDS
-from companion.evidence.claims import Claim, Measurement
+from companion.evidence.claims import Claim
 from companion.evidence.judging import judge, of
+from companion.ladder import averaging as seeds
+from companion.ladder.analysis import at_best_rate
 from companion.toy.calibration import averaging, shapes
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
+    from companion.statistics.intervals import Interval
 
-def claims(study: xr.Dataset, core: xr.Dataset, trade: xr.Dataset) -> list[Claim]:
-    """All claims of the chapter.
+BLOCKS, ROW = 16, 4
+"""Blocks that stand side by side, and how many of them in a row, in the claim."""
+
+
+def of_students(core: xr.Dataset, trade: xr.Dataset) -> list[Claim]:
+    """Claims about toy students.
 
     Parameters
     ----------
-    study : xarray.Dataset
-        Of `companion.evidence.calibration.study`.
     core, trade : xarray.Dataset
         Of `companion.toy.calibration.averaging` and `shapes`.
     """
     return [
-        readings_tell_regimes(study),
-        order_tells_stages(study),
         errors_are_own(core),
         variance_falls_inversely(core),
         hidden_units_are_what_counts(trade),
@@ -35,21 +39,56 @@ def claims(study: xr.Dataset, core: xr.Dataset, trade: xr.Dataset) -> list[Claim
     ]
 
 
-def readings_tell_regimes(study: xr.Dataset) -> Claim:
-    """Averaging is more even than stages, and its neighbours less alike than a dynamics' are."""
-    areas = [
-        _area(study, "evenness of rotation", "ensemble | compositional", above=True),
-        _area(study, "neighbour cosine", "ensemble | procedural", above=False),
+def of_language_models(losses: xr.Dataset, table: pd.DataFrame) -> list[Claim]:
+    """Claims about small language models.
+
+    Parameters
+    ----------
+    losses : xarray.Dataset
+        Of `companion.ladder.averaging`; its longest training counts.
+    table : DataFrame
+        Rows of both grids, in line and side by side: ell, parallel, D, seed, learning_rate, loss.
+    """
+    loss = longest(losses)
+    met = {"depths": loss.sizes["ell"], "seeds": len(seeds.seeds_of(loss))}
+    where = _trained(loss, table)
+    falls, worth = seeds.exponent(loss), seeds.share_of_depth(loss)
+    lost = side_by_side(table, ROW)
+    sided = {"seeds": table.loc[table["parallel"] == ROW, "seed"].nunique()}
+    return [
+        judge(
+            "core-lm-variance-inverse",
+            [of(falls, "exponent of what averaging removes")],
+            where,
+            data="ladder",
+            met=met,
+        ),
+        judge(
+            "core-lm-average-as-depth",
+            [of(worth, "gain of averaging two, over that of twice the depth")],
+            where,
+            data="ladder",
+            met=met,
+        ),
+        judge(
+            "core-lm-blocks-side-by-side",
+            [of(lost, f"share of depth's gain lost in rows of {ROW}")],
+            where,
+            data="ladder",
+            met=sided,
+        ),
     ]
-    return judge("calibration-geometry-tells-averaging", areas, _scope(study), data="toy")
 
 
-def order_tells_stages(study: xr.Dataset) -> Claim:
-    """Order matters to stages: swapping costs more, in units of skipping, than elsewhere."""
-    pairs = ("ensemble | compositional", "procedural | compositional")
-    names = ("swap / skip", "parallel / skip")
-    areas = [_area(study, name, pair, above=False) for name in names for pair in pairs]
-    return judge("calibration-order-tells-stages", areas, _scope(study), data="toy")
+def longest(losses: xr.Dataset) -> xr.DataArray:
+    """The losses of the longest training, (ell, subset)."""
+    return losses["loss"].sel(D=losses["D"].max(), drop=True)
+
+
+def side_by_side(table: pd.DataFrame, parallel: int) -> Interval:
+    """Share of depth's gain that `BLOCKS` blocks lose in rows, each shape at its best rate."""
+    last = table.loc[table["D"] == table["D"].max()]
+    return seeds.share_lost(at_best_rate(last), BLOCKS, parallel)
 
 
 def errors_are_own(core: xr.Dataset) -> Claim:
@@ -57,7 +96,7 @@ def errors_are_own(core: xr.Dataset) -> Claim:
     deepest = int(core["ell"].max())
     found = averaging.correlation(core, "ensemble", deepest)
     shared = [of(found, f"correlation of errors at {deepest} blocks")]
-    return judge("calibration-errors-are-own", shared, _scope(core), data="toy")
+    return judge("calibration-errors-are-own", shared, scope(core), data="toy")
 
 
 def variance_falls_inversely(core: xr.Dataset) -> Claim:
@@ -69,14 +108,14 @@ def variance_falls_inversely(core: xr.Dataset) -> Claim:
             both.append(of(found, f"exponent of the {part} part", part))
     except InputError as refused:
         why = str(refused)
-    return judge("calibration-variance-inverse", both, _scope(core), data="toy", reason=why)
+    return judge("calibration-variance-inverse", both, scope(core), data="toy", reason=why)
 
 
 def hidden_units_are_what_counts(trade: xr.Dataset) -> Claim:
     """Averaging asks for the number of estimates: depth and width of blocks have one exponent."""
     found = shapes.exponents(trade, "ensemble")["difference"]
     units = [of(found, "exponent of depth minus that of hidden units")]
-    return judge("calibration-averaging-counts-units", units, _scope(trade), data="toy")
+    return judge("calibration-averaging-counts-units", units, scope(trade), data="toy")
 
 
 def dynamics_and_stages_need_depth(trade: xr.Dataset) -> Claim:
@@ -85,24 +124,75 @@ def dynamics_and_stages_need_depth(trade: xr.Dataset) -> Claim:
         of(shapes.exponents(trade, r)["difference"], f"the same, {WORDS[r]}")
         for r in ("procedural", "compositional")
     ]
-    return judge("calibration-others-need-depth", both, _scope(trade), data="toy")
+    return judge("calibration-others-need-depth", both, scope(trade), data="toy")
 
 
-def words(core: xr.Dataset, trade: xr.Dataset) -> dict[str, str]:
-    """Sentences of the chapter about shared errors and traded shapes, by name."""
-    deepest = int(core["ell"].max())
-    shared = {r: averaging.correlation(core, r, deepest) for r in map(str, core["regime"].values)}
-    listed = "; ".join(f"{WORDS[r]} {found:.2f}" for r, found in shared.items())
-    plane = {r: shapes.exponents(trade, r) for r in map(str, trade["regime"].values)}
-    traded = "; ".join(
-        f"{WORDS[r]}: depth {found['depth']:.2f}, hidden units {found['hidden units']:.2f}"
-        for r, found in plane.items()
-    )
+def words(
+    core: xr.Dataset, trade: xr.Dataset, losses: xr.Dataset, table: pd.DataFrame
+) -> dict[str, str]:
+    """Sentences of the chapter, by name; the arguments are those of the claims."""
+    loss = longest(losses)
+    shared, count = averaging.correlation(core, "ensemble", _deepest(core)), _count(loss)
+    falls, worth = seeds.exponent(loss), seeds.share_of_depth(loss)
+    lost = {row: side_by_side(table, row) for row in _rows(table)}
+    listed = ", ".join(f"{share:.2f} in rows of {row}" for row, share in lost.items())
     return {
-        "shared": f"Correlation of the errors of two students at {deepest} blocks: {listed}.",
-        "parts": " ".join(_parts(core, r) for r in map(str, core["regime"].values)),
-        "traded": f"Exponents: {traded}.",
+        "answer": (
+            f"Two students of one independent teacher share {shared.estimate:.0%} of their error "
+            f"at {_deepest(core)} blocks, [{shared.low:.2f}, {shared.high:.2f}]. In small language "
+            f"models what differs from seed to seed falls as depth to the power "
+            f"-{falls.estimate:.2f}, [{falls.low:.2f}, {falls.high:.2f}], where averaging over "
+            f"layers says -1."
+        ),
+        "shared": f"Correlation of the errors of two students at {_deepest(core)} blocks: "
+        f"{'; '.join(_correlations(core))}.",
+        "parts": " ".join(_parts(core, r) for r in _regimes(core)),
+        "traded": f"Exponents: {'; '.join(_planes(trade))}.",
+        "seeds": (
+            f"The part that differs from seed to seed falls with an exponent of {falls:.2f} over "
+            f"{count} seeds. Averaging two models gains {worth:.2f} of what twice the depth gains."
+        ),
+        "sided": f"Share of depth's gain that {BLOCKS} blocks lose: {listed}.",
     }
+
+
+def checked(live: xr.Dataset, core: xr.Dataset) -> str:
+    """What students trained now share, beside the stored ones at the same depth."""
+    ell = int(live["ell"].max())
+    now, then = (averaging.correlation(one, "ensemble", ell) for one in (live, core))
+    return (
+        f"Correlation of the errors of two students of independent teachers at {ell} blocks: "
+        f"{now:.2f} live, {then:.2f} stored."
+    )
+
+
+def _regimes(dataset: xr.Dataset) -> list[str]:
+    return [str(regime) for regime in dataset["regime"].values]
+
+
+def _deepest(core: xr.Dataset) -> int:
+    return int(core["ell"].max())
+
+
+def _count(loss: xr.DataArray) -> int:
+    return len(seeds.seeds_of(loss))
+
+
+def _rows(table: pd.DataFrame) -> list[int]:
+    return sorted({int(row) for row in table["parallel"]} - {1})
+
+
+def _correlations(core: xr.Dataset) -> list[str]:
+    found = {r: averaging.correlation(core, r, _deepest(core)) for r in _regimes(core)}
+    return [f"{WORDS[r]} {shared:.2f}" for r, shared in found.items()]
+
+
+def _planes(trade: xr.Dataset) -> list[str]:
+    found = {r: shapes.exponents(trade, r) for r in _regimes(trade)}
+    return [
+        f"{WORDS[r]}: depth {plane['depth']:.2f}, hidden units {plane['hidden units']:.2f}"
+        for r, plane in found.items()
+    ]
 
 
 def _parts(core: xr.Dataset, regime: str) -> str:
@@ -115,25 +205,9 @@ def _parts(core: xr.Dataset, regime: str) -> str:
     return f"Exponents in depth, {WORDS[regime]}: {' and '.join(told)}."
 
 
-def _area(study: xr.Dataset, name: str, pair: str, above: bool) -> Measurement:
-    """AUC at the worst depth, of the first class above the second, or below it."""
-    one = study.sel(statistic=name, pair=pair).dropna("depth", subset=["auc"])
-    ends = [one[key].values for key in ("auc", "auc_low", "auc_high")]
-    estimate, low, high = ends if above else (1 - ends[0], 1 - ends[2], 1 - ends[1])
-    at = int(estimate.argmin())
-    first, second = (WORDS[regime] for regime in pair.split(" | "))
-    where = f"{first} {'above' if above else 'below'} {second}"
-    told = f"AUC of {name}, {where}, worst depth ({int(one['depth'][at])} blocks)"
-    return Measurement(told, float(estimate[at]), float(low[at]), float(high[at]))
-
-
-def _scope(found: xr.Dataset) -> dict[str, str]:
-    made = json.loads(found.attrs["provenance"])
-    design = made["parameters"]
+def _trained(loss: xr.DataArray, table: pd.DataFrame) -> dict[str, str]:
+    depths = ", ".join(str(int(ell)) for ell in loss["ell"].values)
     return {
-        "networks": f"toy students of the design {design['name']!r}, widths "
-        f"{', '.join(map(str, design['widths']))}",
-        "depths": ", ".join(map(str, design["common"]["depths"])),
-        "teachers": f"{design['common']['teachers']} a regime and width",
-        "training": f"{design['common']['steps']} steps or more of {design['common']['batch']}",
+        "models": f"width {table['m'].iloc[0]}, depths {depths}, {_count(loss)} seeds",
+        "training": f"{int(table['D'].max()):,} tokens of Python source, rates by depth",
     }

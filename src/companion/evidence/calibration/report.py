@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MIXTURE = "mixture"
+DEEP = 8
+"""Blocks of a network, at least, whose neighbours in the middle are not its ends."""
+
 RANKED = 0.9
 """From this rank correlation with rho, at the worst depth, a statistic orders mixtures."""
 
@@ -115,6 +118,8 @@ def summary(study: xr.Dataset) -> dict[str, str | int]:
         "failed": f"Between no two trained regimes passed: {silent or 'none of them'}.",
         "confused": _confused(study, names),
         "mixed": _mixed(study),
+        "quadratic": _quadratic(study),
+        "even": _even(study),
         "when": stamp["time"][:10],
     }
 
@@ -156,6 +161,32 @@ def _mixed(study: xr.Dataset) -> str:
     return (
         f"The statistic that follows rho best at its worst depth is the {best}, with a rank "
         f"correlation of {value:.2f}; {RANKED:g} was asked for, {said}."
+    )
+
+
+def _quadratic(study: xr.Dataset) -> str:
+    """Average / skip over what the quadratic argument predicts, by class, in words."""
+    deep = study.isel(network=study["ell"].values >= DEEP)
+    value = deep["value"]
+    cosine = value.sel(statistic="neighbour cosine")
+    ratio = (value.sel(statistic="average / skip") / (1.5 * (1 - cosine))).to_series()
+    groups = ratio.dropna().groupby(deep["regime"].to_series())
+    told = [
+        f"{WORDS.get(str(one), str(one))} {some.median():.2f} (half of the networks between "
+        f"{some.quantile(0.25):.2f} and {some.quantile(0.75):.2f})"
+        for one, some in groups
+    ]
+    return f"Measured over predicted, in networks of {DEEP} blocks or more: {'; '.join(told)}."
+
+
+def _even(study: xr.Dataset) -> str:
+    """The median evenness of every class, and which class turns most evenly."""
+    even = study["value"].sel(statistic="evenness of rotation").to_series()
+    medians = even.groupby(study["regime"].to_series()).median()
+    first, last = str(medians.idxmax()), str(medians.idxmin())
+    return (
+        f"the medians run from {medians[last]:.2f} ({WORDS.get(last, last)}) to "
+        f"{medians[first]:.2f} ({WORDS.get(first, first)})"
     )
 
 

@@ -11,6 +11,7 @@ from companion.evidence.claims import Claim, Measurement
 from companion.evidence.judging import of
 from companion.evidence.probes.scope import FEWEST_MIDDLE, judge_probes, with_a_middle
 from companion.evidence.registry import ranges
+from companion.probing.beside.resampling import FEWEST_KEPT, cosine_kept
 from companion.probing.numerics import COARSE, EXACT, PUBLISHED
 from companion.probing.summaries import (
     depth,
@@ -97,6 +98,21 @@ def updates_are_weakly_correlated(datasets: Mapping[str, xr.Dataset]) -> Claim:
         deep or datasets,
         [of(update_cosine(d), f"mean cosine, {name}") for name, d in deep.items()],
         f"no model has {FEWEST_MIDDLE} middle layers",
+    )
+
+
+def updates_share_a_direction(
+    datasets: Mapping[str, xr.Dataset], generator: np.random.Generator
+) -> Claim:
+    """The cosine of middle updates is positive, and does not fade with their distance."""
+    deep = {n: d for n, d in datasets.items() if len(middle_layers(depth(d))) >= FEWEST_KEPT}
+    near = [of(update_cosine(d), f"neighbours, {n}", "neighbours") for n, d in deep.items()]
+    far = [of(cosine_kept(d, generator), f"kept, {n}", "kept") for n, d in deep.items()]
+    return judge_probes(
+        "update-cosine-flat",
+        deep or datasets,
+        near + far,
+        f"no model has {FEWEST_KEPT} middle layers",
     )
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 DRAWS = 1000
 NORMAL = "normal draws of the layers' means"
+FEWEST_KEPT = 4
+"""Blocks of the middle, at least, of which half a middle's distance is more than one block."""
+
 LENSES = {"last-block lens": "", "logit lens": LOGIT}
 """The two lenses, and what the names of their quantities end in."""
 
@@ -90,9 +93,32 @@ def lag_cosines(dataset: xr.Dataset, generator: np.random.Generator) -> np.ndarr
         Estimate, low, high for lags 1 .. n - 1 among n middle blocks.
     """
     ell = int(dataset.attrs["ell"])
+    lags = np.arange(1, len(middle(ell)))
+    means, lag = _pair_means(dataset, generator)
+    return means.curve(lambda x: np.stack([x[..., lag == k].mean(-1) for k in lags], -1))
+
+
+def cosine_kept(dataset: xr.Dataset, generator: np.random.Generator) -> Interval:
+    """Mean cosine of middle updates half of the middle apart, over that of neighbours.
+
+    Raises
+    ------
+    InputError
+        If the middle has fewer than four blocks.
+    """
+    blocks = len(middle(int(dataset.attrs["ell"])))
+    if blocks < FEWEST_KEPT:
+        raise InputError(f"a middle of {blocks} blocks has no half: {FEWEST_KEPT} are needed")
+    means, lag = _pair_means(dataset, generator)
+    far, near = lag == blocks // 2, lag == 1
+    return means(lambda x: x[..., far].mean(-1) / x[..., near].mean(-1))
+
+
+def _pair_means(dataset: xr.Dataset, generator: np.random.Generator) -> tuple[Means, np.ndarray]:
+    """Mean cosine of every pair of middle updates, and how far apart the two lie."""
+    ell = int(dataset.attrs["ell"])
     i, j = np.triu_indices(ell, 1)
     inside = np.isin(i, middle(ell)) & np.isin(j, middle(ell))
-    lag = (j - i)[inside]
     if f"{STATE}correlation_sums" in dataset:
         means = _resampled(dataset, "correlation_", inside, generator)
     else:
@@ -101,8 +127,7 @@ def lag_cosines(dataset: xr.Dataset, generator: np.random.Generator) -> np.ndarr
             dataset[f"update_correlation{end}"].values[pairs].astype(float) for end in ("", "_sem")
         )
         means = Means(mean, mean + sem * generator.normal(size=(DRAWS, 1)), NORMAL)
-    lags = np.arange(1, len(middle(ell)))
-    return means.curve(lambda x: np.stack([x[..., lag == k].mean(-1) for k in lags], -1))
+    return means, (j - i)[inside]
 
 
 def known_loss(dataset: xr.Dataset, lens: str, generator: np.random.Generator) -> Interval:

@@ -120,7 +120,9 @@ def by_regime(parts: Sequence[xr.Dataset], each: Sequence[Task]) -> xr.Dataset:
     """Data sets of tasks side by side, along a dimension `regime`."""
     import xarray as xr
 
-    return xr.concat(parts, "regime").assign_coords(regime=[task.regime for task in each])
+    return xr.concat(parts, "regime", join="outer").assign_coords(
+        regime=[task.regime for task in each]
+    )
 
 
 def _tasks(chosen: Design) -> Iterator[Task]:

@@ -77,7 +77,7 @@ def measure(
             )
             for ell, k in shapes
         ]
-        parts.append(xr.concat(each, "shape").assign_coords(coords))
+        parts.append(xr.concat(each, "shape", join="outer").assign_coords(coords))
     return by_regime(parts, tasks(chosen))
 
 

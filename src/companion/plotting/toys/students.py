@@ -1,6 +1,6 @@
 """Figures of what trained students do (floor 4): geometry, second-order students, variants.
 
-As in `plotting.toy`, each function takes results and an Axes, and returns the Axes.
+As in `plotting.toys.toy`, each function takes results and an Axes, and returns the Axes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from companion.plotting import theme
-from companion.plotting.toy import MARKERS, colour, plain_ticks, teacher_name
+from companion.plotting.toys.toy import MARKERS, colour, plain_ticks, teacher_name
 from companion.toy import analysis, comparison, regimes
 
 if TYPE_CHECKING:

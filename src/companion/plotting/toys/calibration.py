@@ -1,4 +1,4 @@
-"""Figures of the calibration (floor 4): statistics by regime, what they are worth, shared errors.
+"""Figures of the calibration (floor 4): statistics by regime, what they are worth.
 
 Each takes a dataset of a calibration and an Axes, and returns the Axes or the figure.
 """
@@ -13,8 +13,6 @@ import numpy as np
 
 from companion.evidence.calibration import RIGHT, separates
 from companion.plotting import theme
-from companion.toy.analysis import geometric_mean, log, over_replicates
-from companion.toy.calibration import averaging, shapes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,62 +110,3 @@ def two_confusions(left: pd.DataFrame, right: pd.DataFrame, titles: tuple[str, s
     for table, title, ax in zip((left, right), titles, axes, strict=True):
         confusion(table, ax).set_title(title)
     return figure
-
-
-def shared_errors(core: xr.Dataset, apart: str = "both") -> Figure:
-    """Correlation of errors, and both parts of the loss, against depth; thin lines are teachers."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.8, 3.8))
-    parts = core.sel(apart=apart)
-    ell = parts["ell"].values
-    for place, regime in enumerate(parts["regime"].values):
-        one, colour = parts.sel(regime=regime), theme.FAMILY_PALETTE[place]
-        style = {"color": colour, "marker": MARKERS[str(regime)], "markersize": 5}
-        left.plot(ell, one["correlation"].T, color=colour, alpha=0.3, linewidth=0.8)
-        left.plot(ell, one["correlation"].mean("teacher"), label=SHORT[str(regime)], **style)
-        for part, dash in (("common", "-"), ("varying", "--")):
-            mean = geometric_mean(one[part].where(one[part] > 0), "teacher", skipna=True)
-            right.loglog(ell, mean, linestyle=dash, label=f"{SHORT[str(regime)]}, {part}", **style)
-    left.set(xscale="log", ylim=(-0.05, 1.05), ylabel="correlation of errors")
-    right.set(ylabel="squared error")
-    for ax in (left, right):
-        ax.set_xticks(ell, [str(one) for one in ell])
-        ax.minorticks_off()
-        ax.set_xlabel(r"depth $\ell$ (blocks)")
-        theme.label(ax)
-    return figure
-
-
-def traded(trade: xr.Dataset, hidden: int = 32, ax: Axes | None = None) -> Axes:
-    """Loss at equal parameters over that of the first shape, by depth; bars: 95 %, teachers."""
-    ax = ax or plt.gca()
-    loss = log(shapes.tuned(trade))
-    loss = loss.isel(shape=np.flatnonzero(loss["ell"] * loss["expansion"] == hidden))
-    for place, regime in enumerate(loss["regime"].values):
-        one = loss.sel(regime=regime).transpose("shape", "teacher")
-        found = [over_replicates(row) for row in (one - one.isel(shape=0)).values]
-        middle, low, high = np.exp([list(interval) for interval in found]).T
-        style = {"color": theme.FAMILY_PALETTE[place], "marker": MARKERS[str(regime)], "capsize": 3}
-        at = one["ell"].values * 1.03**place
-        ax.errorbar(at, middle, [middle - low, high - middle], label=SHORT[str(regime)], **style)
-    ax.set(xscale="log", yscale="log", ylabel="loss over that of the shallowest")
-    ax.set_xticks(one["ell"].values, [str(shape) for shape in one["shape"].values])
-    ax.minorticks_off()
-    ax.axhline(1, color=theme.INK, linestyle=":", linewidth=1)
-    ax.set_xlabel("blocks x hidden units a channel")
-    theme.label(ax)
-    return ax
-
-
-def gains(core: xr.Dataset, ell: int, students: Sequence[int] = (1, 2, 4, 8, 16)) -> Axes:
-    """Loss of the mean of M students of one depth over that of one, beside 1/M."""
-    ax = plt.gca()
-    parts = core.sel(apart="both", ell=ell)
-    for place, regime in enumerate(parts["regime"].values):
-        one = parts.sel(regime=regime)
-        mean = [float(averaging.gain(one, count).mean()) for count in students]
-        style = {"color": theme.FAMILY_PALETTE[place], "marker": MARKERS[str(regime)]}
-        ax.loglog(students, mean, label=SHORT[str(regime)], **style)
-    ax.loglog(students, 1 / np.array(students), color=theme.INK, linestyle=":", label="1/M")
-    ax.set(xlabel="students averaged, M", ylabel="loss over that of one")
-    theme.label(ax)
-    return ax
