@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from companion.evidence.across_models import claims, comparison, report
+from companion.evidence.across_models import claims, comparison, regimes, report
 from companion.evidence.across_models.row import LADDER, REAL, UNTRAINED, LensNumbers, Row, row
+from companion.evidence.calibration import Verdict
+from companion.evidence.calibration.statistics import READINGS
 from companion.evidence.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
 from companion.interventions import ablate
 from companion.interventions.costs import share
@@ -229,3 +231,28 @@ def test_a_cosine_that_fades_is_no_shared_direction(kept, verdict):
     twin = planted("a", kind=UNTRAINED, cosine=-0.5)
     compared = beside(planted("a", cosine=0.3, kept=near(kept)), untrained=[twin])
     assert claims.updates_share_a_direction(compared).verdict == verdict
+
+
+def test_the_calibrated_reading_widens_by_what_quantisation_may_have_moved(monkeypatch):
+    """Of a planted calibration that calls a swap / skip below 0.3 averaging, above it stages."""
+
+    def called(statistics, ell):
+        kind = "ensemble" if statistics["swap / skip"] < 0.3 else "compositional"
+        return Verdict((kind,), {}, ("swap / skip",), ())
+
+    monkeypatch.setattr(regimes, "verdict_for", called)
+    real = planted("a", swap=near(0.25), calibrated={"swap / skip": 0.25})
+    bands = {"swap_over_skip": {"largest": 0.1, "largest_relative": 0.3}}
+    errors = {"schemes": {"Q4_1": {"model": "a"}}, "bands": {"Q4_1": bands}}
+    cells = regimes.table(beside(real, ladder=[]), errors).loc["a"]
+    assert cells["left possible"] == "ensemble averaging"
+    assert cells["within quantisation's error"] == "ensemble averaging or compositional assembly"
+    assert "also compositional" in regimes.sentence(beside(real), errors)
+    apart = planted("b", swap=near(0.25), calibrated={"swap / skip": 0.25})
+    assert "also" not in regimes.sentence(beside(apart), errors)
+
+
+def test_a_model_is_read_by_all_calibrated_statistics_that_it_has(measured):
+    one, disturbed = measured
+    assert set(row("tiny", one, generator()).calibrated) == set(READINGS)
+    assert "swap / skip" in row("tiny", one, generator(), REAL, disturbed).calibrated

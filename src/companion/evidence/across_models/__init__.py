@@ -2,4 +2,5 @@
 
 `row`: one model as a row of numbers. `comparison`: the ladder, real models and untrained twins.
 `claims`: the paper's statements about pretrained models, judged. `report`: tables and sentences.
+`regimes`: the calibrated reading of every model.
 """

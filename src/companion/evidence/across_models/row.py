@@ -7,11 +7,12 @@ or a file does not have is None in its row, never zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from companion.evidence.calibration.statistics import read_ablation, read_probe
 from companion.evidence.probes.depth_report import outliers
 from companion.interventions.costs import by_documents, gain_of_depth, ratio, share
 from companion.probing.beside.resampling import (
@@ -84,6 +85,8 @@ class Row:
         Cost of swapping, of running side by side two middle blocks, over that of skipping one.
     outliers : tuple of (layer, ratio)
         Blocks that turn the state by at least twice the middle median.
+    calibrated : mapping of name to float
+        All statistics of `companion.evidence.calibration` that can be read of the model.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Row:
     swap: Interval | None
     parallel: Interval | None
     outliers: tuple[tuple[int, float], ...]
+    calibrated: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def turns(self) -> Interval:
@@ -167,6 +171,7 @@ def row(
         swap=swap,
         parallel=parallel,
         outliers=outliers(theta, chosen),
+        calibrated=read_probe(probe) | (read_ablation(disturbed) if disturbed else {}),
     )
 
 
