@@ -41,8 +41,8 @@ def sentence(c: Comparison, errors: Mapping[str, Any]) -> str:
     for r in c.real:
         verdict, within = verdict_for(r.calibrated, r.ell), _within(r, errors)
         moved = set(within) - set(verdict.possible)
-        more = ", and within quantisation's error also " if moved else ""
-        told.append(f"{r.name}: {verdict.words}{more}{_named(moved)}")
+        more = f", and within quantisation's error also {_named(moved)}" if moved else ""
+        told.append(f"{r.name}: {verdict.words}{more}")
     return f"The calibrated reading leaves possible, of {'; of '.join(told)}." if told else ""
 
 
@@ -57,7 +57,8 @@ def _cells(r: Row, errors: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _named(regimes: set[str] | tuple[str, ...]) -> str:
-    return " or ".join(WORDS[one] for one in WORDS if one in regimes)
+    names = [WORDS[one] for one in WORDS if one in regimes]
+    return " or ".join(names) or "none of the calibrated regimes"
 
 
 def _within(r: Row, errors: Mapping[str, Any]) -> tuple[str, ...]:
