@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from downloads import PLACE, links
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from companion.errors import InputError
 from companion.evidence.chips import chip, style
 from companion.evidence.registry import ranges
+from companion.plotting.ledger import interval
 
+SVG, CSV = (f"{PLACE}/intro/hero.{kind}" for kind in ("svg", "csv"))
 REACH = 3.0
 """The picture's axis goes from 0 to this depth exponent; beyond, an arrow says so."""
 
@@ -60,14 +63,19 @@ def setup(app: Sphinx) -> dict[str, bool]:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
+def ledger_rows(staged: Path) -> dict[str, dict[str, Any]]:
+    """The rows of this build's ledger by the claim's key."""
+    listed = json.loads((staged / "claims.json").read_text("utf-8"))["claims"]
+    return {row["key"]: row for row in listed}
+
+
 class FromLedger(SphinxDirective):
     """A directive that shows claims of this build."""
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The ledger's rows by key."""
-        path = Path(self.env.srcdir) / "claims.json"
-        self.env.note_dependency(str(path))
-        return {row["key"]: row for row in json.loads(path.read_text("utf-8"))["claims"]}
+        self.env.note_dependency(str(Path(self.env.srcdir) / "claims.json"))
+        return ledger_rows(Path(self.env.srcdir))
 
 
 class Hero(FromLedger):
@@ -104,11 +112,26 @@ class Doors(SphinxDirective):
 
 def sentence(row: Mapping[str, Any]) -> str:
     """The sentence of a claim with its number, its verdict, and where it is tested; HTML."""
-    found = next((m for m in row["measurements"] if m["decides"] and not m["idle"]), None)
-    text = SENTENCES[row["key"]].format("@")
-    number = _interval(found) if found else "not testable here"
-    text = html.escape(text).replace("@", f"<strong>{number}</strong>")
+    text = html.escape(SENTENCES[row["key"]].format("@"))
+    text = text.replace("@", f"<strong>{number(row)}</strong>")
     return f"{text} {chip(row['verdict'], to=place(row))}"
+
+
+def number(row: Mapping[str, Any]) -> str:
+    """What decides a claim, with its interval; in words where nothing does."""
+    found = next((m for m in row["measurements"] if m["decides"] and not m["idle"]), None)
+    return interval(found) if found else "not testable here"
+
+
+def sources(ledger: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[Any, str]]:
+    """By what the picture calls it: the exponent that decides, if one does, and the verdict."""
+    named = {name: _row(ledger, key) for key, name in ROWS.items()}
+    return {name: (_exponent(row), row["verdict"]) for name, row in named.items()}
+
+
+def _exponent(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    parts = ("", "exponent")
+    return next((m for m in row["measurements"] if m["decides"] and m["part"] in parts), None)
 
 
 def place(row: Mapping[str, Any]) -> str:
@@ -122,22 +145,22 @@ def hero(ledger: Mapping[str, Mapping[str, Any]]) -> str:
     ticks = "".join(f"<span>{tick:g}</span>" for tick in range(int(REACH) + 1))
     axis = f'<div class="line axis"><span></span><span class="ticks">{ticks}</span></div>'
     return (
-        '<figure class="hero" aria-labelledby="hero-caption">'
+        '<figure class="hero" id="hero" aria-labelledby="hero-caption">'
         f"{lines}{axis}"
         '<figcaption id="hero-caption">If most layers do the same and average out each other\'s '
         "errors, loss falls as one over depth: an exponent of 1 (grey band: what counts as about "
-        "one). What each source gives, with its interval.</figcaption></figure>"
+        f"one). What each source gives, with its interval.{links(f'../{SVG}', f'../{CSV}', 'hero')}"
+        "</figcaption></figure>"
     )
 
 
 def _line(row: Mapping[str, Any], name: str) -> str:
-    found = [m for m in row["measurements"] if m["decides"] and m["part"] in ("", "exponent")]
+    found, verdict = _exponent(row), row["verdict"]
     label = f'<a href="{place(row)}">{html.escape(name)}</a>'
-    drawn = _strip(found[0], row["verdict"]) if found else ""
-    told = _interval(found[0]) if found else row["verdict"]
+    told = interval(found) if found else verdict
     return (
         f'<div class="line"><span>{label} <small>{told}</small></span>'
-        f'<span class="{style(row["verdict"])}">{drawn or _strip(None, "")}</span></div>'
+        f'<span class="{style(verdict)}">{_strip(found, verdict)}</span></div>'
     )
 
 
@@ -155,7 +178,7 @@ def _strip(found: Mapping[str, Any] | None, verdict: str) -> str:
             f'<line class="span" x1="{ends[0]}" x2="{ends[1]}" y1="12" y2="12"/>'
             f'<circle cx="{_x(found["estimate"])}" cy="12" r="5"/>'
         )
-    told = f"{_interval(found)}: {verdict}" if found else "no interval"
+    told = f"{interval(found)}: {verdict}" if found else "no interval"
     return (
         f'<svg viewBox="0 0 300 24" preserveAspectRatio="none" role="img" '
         f'aria-label="{html.escape(told)}">{inner}</svg>'
@@ -164,15 +187,6 @@ def _strip(found: Mapping[str, Any] | None, verdict: str) -> str:
 
 def _x(exponent: float) -> float:
     return round(100 * min(max(exponent, 0), REACH), 1)
-
-
-def _interval(found: Mapping[str, Any]) -> str:
-    low, high = (
-        "−∞" if end == "low" and found[end] is None else "∞" if found[end] is None
-        else f"{found[end]:.2f}"
-        for end in ("low", "high")
-    )  # fmt: skip
-    return f"{found['estimate']:.2f} [{low}, {high}]"
 
 
 def _row(ledger: Mapping[str, Mapping[str, Any]], key: str) -> Mapping[str, Any]:

@@ -11,10 +11,14 @@ import html
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from companion.evidence.chips import SHAPES, chip, style
 from companion.evidence.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, UNDECIDED
+from companion.plotting import theme
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 WIDTH, HEIGHT = 240.0, 22.0
 SHOWN = 3  # measurements of a claim before the rest is folded
@@ -34,6 +38,48 @@ SCRIPT = """
   }));
 })();
 </script>"""
+
+
+def exponents(
+    sources: Mapping[str, tuple[Mapping[str, Any] | None, str]],
+    about_one: tuple[float, float],
+    reach: float,
+    ax: Axes,
+) -> Axes:
+    """Depth exponents and their intervals, a line a source, beside what counts as about one.
+
+    Parameters
+    ----------
+    sources : mapping
+        By name: what decides there, with `estimate`, `low` and `high` (None where the interval has
+        no end), or None where nothing does; and the verdict.
+    about_one : (low, high)
+        The grey band.
+    reach : float
+        Where the axis ends; it begins at 0.
+    ax : Axes
+    """
+    ax.axvspan(*about_one, color=theme.INK, alpha=0.2, linewidth=0)
+    ax.axvline(1, color=theme.INK, linestyle=":", linewidth=1)
+    names = []
+    for row, (name, (found, verdict)) in enumerate(sources.items()):
+        names.append(f"{name}\n{interval(found) if found else verdict}")
+        if found:
+            low = found["low"] if found["low"] is not None else 0
+            high = found["high"] if found["high"] is not None else reach
+            ends = [[found["estimate"] - low], [high - found["estimate"]]]
+            ax.errorbar(found["estimate"], row, xerr=ends, fmt="o", linewidth=2.5, label=name)
+    ax.set(xlim=(0, reach), ylim=(len(sources) - 0.5, -0.5), xlabel="depth exponent")
+    ax.set_yticks(range(len(names)), names)
+    ax.grid(False, axis="y")
+    return ax
+
+
+def interval(found: Mapping[str, Any]) -> str:
+    """An estimate and its interval in two decimals; an end that is not there is infinite."""
+    low = "−∞" if found["low"] is None else f"{found['low']:.2f}"
+    high = "∞" if found["high"] is None else f"{found['high']:.2f}"
+    return f"{found['estimate']:.2f} [{low}, {high}]"
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
 """One look for every figure: seaborn, colour-blind safe, sharp, readable on light and dark pages.
 
-Floor 3. Backgrounds are transparent and text is a middle grey, so that one picture serves both
+Floor 4. Backgrounds are transparent and text is a middle grey, so that one picture serves both
 modes of the book. In a notebook figures are SVG; what has many points is drawn `rasterized=True`,
-at twice the density of a screen, and its type and axes stay lines. Tests hold the contrast of every
-colour against both page backgrounds, and the distance between any two families as people with
-red-green blindness see them.
+at twice the density of a screen, and its type and axes stay lines; its numbers come with it. Tests
+hold the contrast of every colour against both page backgrounds, and the distance between any two
+families as people with red-green blindness see them.
 """
 
 from __future__ import annotations
 
 import itertools
 from typing import TYPE_CHECKING, Any
+
+from companion.plotting.theme.drawn import csv
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +46,21 @@ def _draw_as_svg() -> None:
     from IPython.core.getipython import get_ipython
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    if get_ipython() is not None:
+    shell = get_ipython()
+    if shell is not None:
         set_matplotlib_formats("svg", dpi=RASTER_DPI, metadata={"Date": None})
+        _add_numbers(shell.display_formatter)
+
+
+def _add_numbers(display: Any) -> None:
+    """Give each figure that a notebook shows its numbers beside its picture."""
+    from IPython.core.formatters import BaseFormatter
+    from matplotlib.figure import Figure
+
+    numbers = BaseFormatter(parent=display, print_method="_repr_csv_")
+    numbers.format_type = "text/csv"
+    numbers.for_type(Figure, csv)
+    display.formatters["text/csv"] = numbers
 
 
 def depth_palette(n: int) -> list[tuple[float, float, float]]:
