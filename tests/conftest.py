@@ -1,9 +1,11 @@
-"""What tests of several rooms share: a ladder's grid, disturbances of known cost, loss tables.
+"""What tests of several rooms share: a ladder's grid, known costs, loss tables, a browser.
 
 Published tables are read where `COMPANION_DATA` names their folder; tests never download.
 """
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,17 @@ import pytest
 import xarray as xr
 
 FACTORS = {"skip": 1.0, "swap": 0.1, "average": 1.2}
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 TRUTH = {
     "c_m": 250.0, "alpha_m": 0.9, "c_ell": 3.0, "alpha_ell": 1.0, "c_D": 400.0,
@@ -143,3 +156,18 @@ def planted_trace():
         )
 
     return made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """A headless Chromium; without one the browser tests are skipped, but never in CI."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        said = f"no browser here (looked for {', '.join(BROWSERS)}): install Debian's chromium"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(said)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield running
+        running.close()

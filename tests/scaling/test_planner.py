@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 
 import numpy as np
 import pytest
@@ -12,10 +11,6 @@ from companion.errors import InputError
 from companion.plotting.planner import _knobs, page
 from companion.scaling import planning
 from companion.scaling.planning import Budget, by_depth, candidates, plan
-
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="module")
@@ -106,31 +101,25 @@ def test_an_impossible_budget_is_refused(fitted):
 
 
 @pytest.mark.slow
-def test_the_page_works_offline_and_agrees_with_python(fitted, tmp_path):
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
+def test_the_page_works_offline_and_agrees_with_python(fitted, tmp_path, browser):
     path = tmp_path / "planner.html"
     html = page(*fitted, flops=1e20, name="plan").html
     path.write_text(f"<!doctype html><meta charset='utf-8'><body>{html}</body>", "utf-8")
     seen, asked = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page()
-        tab.on("console", lambda message: seen.append(message.text))
-        tab.on("pageerror", lambda error: seen.append(str(error)))
-        tab.on("request", lambda request: asked.append(request.url))
-        tab.goto(path.as_uri())
-        first = _read(tab)
-        tab.locator("#plan-parameters").evaluate(
-            "s => { s.value = 8; s.dispatchEvent(new Event('input')); }"
-        )
-        second, drawn = _read(tab), tab.locator("#plan svg path").count()
-        tab.locator("#plan-flops").focus()
-        tab.keyboard.press("ArrowRight")
-        third = _read(tab)
-        browser.close()
+    tab = browser.new_page()
+    tab.on("console", lambda message: seen.append(message.text))
+    tab.on("pageerror", lambda error: seen.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri())
+    first = _read(tab)
+    tab.locator("#plan-parameters").evaluate(
+        "s => { s.value = 8; s.dispatchEvent(new Event('input')); }"
+    )
+    second, drawn = _read(tab), tab.locator("#plan svg path").count()
+    tab.locator("#plan-flops").focus()
+    tab.keyboard.press("ArrowRight")
+    third = _read(tab)
+    tab.close()
     assert seen == []
     assert all(url.startswith("file:") for url in asked)
     assert drawn == 2

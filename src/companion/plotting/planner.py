@@ -1,6 +1,6 @@
 """The planner as an interactive figure: one self-contained piece of HTML, no server, no network.
 
-Floor 3. The law, its optimum and some bootstrap refits are embedded; a script in the page repeats
+The law, its optimum and some bootstrap refits are embedded; a script in the page repeats
 `companion.scaling.planning` on the same grid, so that sliders and `plan` give the same answers.
 """
 
@@ -13,22 +13,10 @@ from string import Template
 
 import numpy as np
 
+from companion.plotting.demos.page import Page
 from companion.scaling import planning
 from companion.scaling.fitting.result import FitResult
 from companion.scaling.uncertainty.resampling import Draws
-
-
-class Page:
-    """A piece of HTML that shows itself in a notebook."""
-
-    def __init__(self, html: str) -> None:
-        self.html = html
-
-    def _repr_html_(self) -> str:
-        return self.html
-
-    def __repr__(self) -> str:
-        return "an interactive planner (HTML)"
 
 
 def page(
@@ -63,7 +51,7 @@ def page(
         "knobs": _knobs(result.table, flops),
     }
     template = resources.files("companion.plotting").joinpath("planner.html").read_text("utf-8")
-    return Page(Template(template).substitute(id=name, data=json.dumps(record)))
+    return Page("planner", Template(template).substitute(id=name, data=json.dumps(record)))
 
 
 def _knobs(table, flops: float) -> dict[str, list[float]]:
