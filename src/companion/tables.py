@@ -22,6 +22,20 @@ from companion.files import atomic
 
 REQUIRED = ("m", "ell", "D", "loss")
 NUMERIC = (*REQUIRED, "N", "flops")
+SYNONYMS = {
+    "m": ("width", "d_model", "dmodel", "n_embd", "hidden_size", "hidden_dim", "model_dim"),
+    "ell": ("depth", "n_layers", "n_layer", "num_layers", "num_hidden_layers", "layers", "blocks"),
+    "D": ("tokens", "n_tokens", "num_tokens", "training_tokens", "train_tokens", "data"),
+    "loss": (
+        "final_loss",
+        "val_loss",
+        "validation_loss",
+        "test_loss",
+        "eval_loss",
+        "held_out_loss",
+    ),
+}
+"""Names that others give to our columns, in any case; used where one of them stands alone."""
 TIMEOUT = 8.0
 PLAUSIBLE = {
     "m": (4, 1e6, "channels"),
@@ -107,7 +121,8 @@ def load_table(name_or_path, columns: Mapping[str, str] | None = None) -> pd.Dat
     -------
     DataFrame
         m in channels, ell in blocks, D in tokens, loss in nats per token, N in parameters.
-        ``attrs`` hold `name`, `source`, `citation` and `warnings` (implausible units).
+        ``attrs`` hold `name`, `source`, `citation`, `warnings` (implausible units) and `columns`,
+        which of the file's columns were taken by a name that is not ours.
 
     Raises
     ------
@@ -120,7 +135,7 @@ def load_table(name_or_path, columns: Mapping[str, str] | None = None) -> pd.Dat
         table = validate(
             _renamed(name_or_path, columns or {}), given.get("name", "the table given")
         )
-        table.attrs |= {k: given[k] for k in ("source", "citation") if k in given}
+        table.attrs |= {k: given[k] for k in ("source", "citation", "columns") if k in given}
         return table
     name = str(name_or_path)
     source = SOURCES.get(name)
@@ -146,11 +161,14 @@ def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     InputError
         If columns are missing or values are not finite positive numbers.
     """
+    taken = _synonyms(table)
+    table = table.rename(columns={theirs: ours for ours, theirs in taken.items()})
     missing = [c for c in REQUIRED if c not in table.columns]
     if missing:
         raise InputError(
             f"{name}: missing columns {', '.join(missing)} (found: "
-            f"{', '.join(map(str, table.columns))}); map them like m=d_model"
+            f"{', '.join(map(str, table.columns))}); say which they are, like "
+            f"{' '.join(f'--column {ours}=NAME' for ours in missing)}"
         )
     if table.empty:
         raise InputError(f"{name}: the table has no rows")
@@ -163,7 +181,36 @@ def validate(table: pd.DataFrame, name: str = "table") -> pd.DataFrame:
     remarks = [w for c, v in values.items() if c in PLAUSIBLE for w in _implausible(c, v)]
     table = pd.DataFrame({c: values.get(c, kept.get(c)) for c in table.columns})
     table.attrs = {"name": name, "source": name, "citation": "", "warnings": tuple(remarks)}
+    table.attrs["columns"] = taken
     return table
+
+
+def columns_sentence(table: pd.DataFrame) -> str:
+    """Which columns were taken by a name that is not ours; empty if none."""
+    taken = table.attrs.get("columns", {})
+    listed = ", ".join(f"{theirs} as {ours}" for ours, theirs in taken.items())
+    flags = " ".join(f"--column {ours}={theirs}" for ours, theirs in taken.items())
+    return f"took {listed}; to be sure, say {flags}" if taken else ""
+
+
+def _synonyms(table: pd.DataFrame) -> dict[str, str]:
+    """Our names that the table lacks, with the only column of it that has a synonym's name.
+
+    Raises
+    ------
+    InputError
+        If several columns could be the one.
+    """
+    taken = {}
+    for ours in (c for c in REQUIRED if c not in table.columns):
+        known = [c for c in table.columns if str(c).lower().replace(" ", "_") in SYNONYMS[ours]]
+        if len(known) > 1:
+            raise InputError(
+                f"{' and '.join(map(str, known))} could both be {ours}: say which, like "
+                f"--column {ours}={known[0]}"
+            )
+        taken |= {ours: known[0]} if known else {}
+    return taken
 
 
 def _positive(column: pd.Series, label: str) -> np.ndarray:
@@ -175,7 +222,7 @@ def _positive(column: pd.Series, label: str) -> np.ndarray:
     if len(bad):
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise InputError(
-            f"{label} must be positive and finite: row {bad[0]} has {column.iloc[bad[0]]!r}{more}"
+            f"{label} must be positive and finite: row {bad[0]} has {column.iloc[bad[0]]}{more}"
         )
     return numbers
 

@@ -55,7 +55,7 @@ def test_ladder_models_load_by_name(folder, monkeypatch):
 
 
 def test_revisions_on_this_machine_are_subfolders(folder, monkeypatch):
-    for revision, std in [("step0", 0.1), ("step8", 0.2)]:
+    for revision, std in [("step0", 0.1), ("step8", 0.2), ("step16", 0.4)]:
         net = LlamaForCausalLM(CONFIG)
         torch.nn.init.normal_(net.lm_head.weight, std=std)
         net.save_pretrained(folder / "series" / revision)
@@ -63,9 +63,18 @@ def test_revisions_on_this_machine_are_subfolders(folder, monkeypatch):
     early, late = (models.load_model(f"ladder:series@{r}", CPU) for r in ("step0", "step8"))
     assert late.net.lm_head.weight.std() > 1.5 * early.net.lm_head.weight.std()
     assert models.load_model(f"{folder}/series@step8", CPU).ell == 2
-    for asked in ("ladder:series", "ladder:series@step4"):
-        with pytest.raises(InputError, match="no such revision, there are step0, step8"):
+    for asked in (f"{folder}/series", "ladder:series@step4"):
+        with pytest.raises(InputError, match="no such revision, there are step0, step8, step16"):
             models.load_model(asked, CPU)
+
+
+def test_a_training_of_the_ladder_without_a_step_is_its_last(folder, monkeypatch, capsys):
+    for revision in ("step8", "step16"):
+        LlamaForCausalLM(CONFIG).save_pretrained(folder / "series" / revision)
+    monkeypatch.setattr(load, "LADDER", folder)
+    alone, last = (models.load_model(n, CPU) for n in ("ladder:series", "ladder:series@step16"))
+    assert torch.equal(alone.net.lm_head.weight, last.net.lm_head.weight)
+    assert "ladder:series@step16" in capsys.readouterr().err
 
 
 def test_a_missing_model_says_where_it_was_looked_for_at_once(offline):

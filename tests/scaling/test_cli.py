@@ -63,6 +63,11 @@ def test_a_fit_that_did_not_converge_says_so_and_fails(file, monkeypatch):
     assert "warning: the fit did not converge" in planned.stdout
 
 
+def test_a_usual_name_of_a_column_is_taken_and_told(file):
+    done = run("fit", file, "--method", "jacobian", "--draws", 50)
+    assert "note: took d_model as m; to be sure, say --column m=d_model" in done.stderr
+
+
 def test_plan_keeps_the_budget(file):
     words = ("plan", file, "--column", "m=d_model", "--flops", 1e20, "--parameters", 1e9)
     done = run(*words, "--draws", 20, "--json")
@@ -78,7 +83,7 @@ def test_plan_keeps_the_budget(file):
     [
         (("fit", "SPOILED", "--column", "m=d_model"), "column loss must be positive and finite"),
         (("fit", "nowhere.csv"), "neither a file nor one of"),
-        (("fit", "FILE"), "missing columns m"),
+        (("fit", "UNNAMED"), "missing columns m"),
         (("fit", "FILE", "--column", "m"), "must read like"),
         (("fit", "FILE", "--column", "m=width"), "no column width"),
         (("fit", "FILE", "--law", "cubic"), "law 'cubic' is unknown"),
@@ -92,7 +97,10 @@ def test_bad_input_is_one_sentence_and_exit_2(file, words, said):
     spoiled = file.with_name("spoiled.csv")
     table = pd.read_csv(file)
     table.assign(loss=-table["loss"]).to_csv(spoiled, index=False)
-    done = run(*[{"FILE": file, "SPOILED": spoiled}.get(word, word) for word in words])
+    unnamed = file.with_name("unnamed.csv")
+    table.rename(columns={"d_model": "w"}).to_csv(unnamed, index=False)
+    files = {"FILE": file, "SPOILED": spoiled, "UNNAMED": unnamed}
+    done = run(*[files.get(word, word) for word in words])
     assert done.exit_code == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1

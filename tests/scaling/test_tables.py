@@ -130,3 +130,36 @@ def test_published_tables(data_folder):
     assert len(gemstones) == 770
     assert len(set(tables.clusters(gemstones))) == 22
     assert chinchilla.attrs["source"].startswith(os.environ["COMPANION_DATA"])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"m": "d_model", "ell": "n_layers", "D": "tokens", "loss": "final_loss"},
+        {"m": "Width", "ell": "Depth", "D": "Training Tokens", "loss": "Val_Loss"},
+    ],
+)
+def test_names_that_others_use_are_recognised_and_told(names):
+    table = tables.load_table(pd.DataFrame(ROWS).rename(columns=names))
+    assert (
+        table[["m", "ell", "D", "loss"]].to_numpy().tolist()
+        == pd.DataFrame(ROWS).to_numpy().tolist()
+    )
+    told = tables.columns_sentence(tables.load_table(table))
+    assert all(f"{theirs} as {ours}" in told for ours, theirs in names.items())
+    assert tables.columns_sentence(tables.load_table(pd.DataFrame(ROWS))) == ""
+
+
+def test_our_own_names_go_before_others_and_doubt_is_refused():
+    both = pd.DataFrame(ROWS).assign(depth=7)
+    assert tables.load_table(both)["ell"].tolist() == ROWS["ell"]
+    twice = pd.DataFrame(ROWS).rename(columns={"loss": "val_loss"}).assign(test_loss=1.0)
+    with pytest.raises(InputError, match="--column loss=val_loss"):
+        tables.load_table(twice)
+
+
+def test_a_refused_value_shows_no_numpy_type_and_a_missing_column_its_flag():
+    with pytest.raises(InputError, match=r"row 1 has nan$"):
+        tables.load_table(pd.DataFrame(ROWS | {"loss": [4.0, float("nan"), 3]}))
+    with pytest.raises(InputError, match="--column ell=NAME --column loss=NAME"):
+        tables.load_table(pd.DataFrame({"m": [1], "D": [1]}))

@@ -49,6 +49,8 @@ class Fitting:
         """The fit to a table, by its name or file."""
         law = scaling.get_law(self.law)
         data = tables.load_table(table, self.column)
+        if taken := tables.columns_sentence(data):
+            typer.echo(f"note: {taken}", err=True)
         return scaling.fit(data, law, drop=self.drop_highest, delta=self.huber or math.inf)
 
 

@@ -137,7 +137,11 @@ def _on_hub(name: str, revision: str) -> _Place:
 def _folder(path: Path, revision: str, name: str) -> _Place:
     if (path / revision / "config.json").exists():
         return _Place(str(path), {"subfolder": revision, "local_files_only": True}, {})
-    steps = sorted(at.parent.name for at in path.glob("*/config.json")) if path != LADDER else []
+    found = path.glob("*/config.json") if path != LADDER else []
+    steps = sorted((at.parent.name for at in found), key=lambda step: (len(step), step))
+    if steps and path.parent == LADDER and not revision:
+        _tell(f"{name} is a training, read at its last step: {name}@{steps[-1]}")
+        return _folder(path, steps[-1], name)
     if steps:
         raise InputError(
             f"model {name!r}: no such revision, there are {', '.join(steps)} (NAME@REVISION)"
