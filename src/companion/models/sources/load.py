@@ -139,7 +139,7 @@ def _folder(path: Path, revision: str, name: str) -> _Place:
         return _Place(str(path), {"subfolder": revision, "local_files_only": True}, {})
     found = path.glob("*/config.json") if path != LADDER else []
     steps = sorted((at.parent.name for at in found), key=lambda step: (len(step), step))
-    if steps and path.parent == LADDER and not revision:
+    if steps and name.startswith("ladder:") and not revision:
         _tell(f"{name} is a training, read at its last step: {name}@{steps[-1]}")
         return _folder(path, steps[-1], name)
     if steps:
