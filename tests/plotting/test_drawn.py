@@ -58,6 +58,24 @@ def test_intervals_keep_their_ends(ax, axis):
     assert set(found["series"]) == {"runs"}
 
 
+def test_an_interval_without_ends_is_empty_there(ax):
+    ax.errorbar(X, Y, yerr=np.array([[0.1, np.nan, 0.1], [0.1, np.nan, 0.2]]), fmt="o")
+    found = shown(ax)
+    assert list(found["x"]) == list(X)
+    assert list(found["y_low"].isna()) == [False, True, False]
+    assert found["y_high"][2] == pytest.approx(Y[2] + 0.2)
+
+
+@pytest.mark.parametrize("ends", [[0.1, 0.1, 0.2], [np.nan] * 3])
+def test_intervals_without_points_have_no_estimate(ax, ends):
+    ax.errorbar(X, Y, yerr=ends, fmt="none")
+    found = theme.table(ax.figure)
+    assert "y" not in found
+    assert list(found.get("y_high", [])) == pytest.approx(
+        [y + e for y, e in zip(Y, ends, strict=True) if e == e]
+    )
+
+
 def test_bands_give_low_and_high_at_each_place(ax):
     ax.fill_between(X, Y / 2, Y * 2, alpha=0.3)
     found = shown(ax).query("mark == 'band'")

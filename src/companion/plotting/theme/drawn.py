@@ -127,16 +127,34 @@ def _line(line: Any, ax: Axes) -> Iterable[dict[str, Any]]:
 
 def _errors(container: Any, ax: Axes) -> Iterable[dict[str, Any]]:
     line, _, bars = container
-    points = (
-        line.get_xydata() if line else np.array([bar.mean(0) for bar in bars[0].get_segments()])
-    )
-    columns = {"x": points[:, 0], "y": points[:, 1]}
-    bars = list(bars)
+    lines = iter(bars)
+    columns = {"x": line.get_xdata(orig=False), "y": line.get_ydata(orig=False)} if line else {}
     for axis, has in ((0, container.has_xerr), (1, container.has_yerr)):
         if has:
-            ends = np.array([segment[:, axis] for segment in bars.pop(0).get_segments()])
-            columns |= {f"{'xy'[axis]}_low": ends.min(1), f"{'xy'[axis]}_high": ends.max(1)}
+            ends, name, other = _ends(next(lines)), "xy"[axis], "yx"[axis]
+            columns.setdefault(other, ends[:, 0, 1 - axis])
+            placed = _placed(ends[:, 0, 1 - axis], columns[other])
+            low, high = np.full((2, len(columns[other])), np.nan)
+            low[placed], high[placed] = ends[..., axis].min(1), ends[..., axis].max(1)
+            columns |= {f"{name}_low": low, f"{name}_high": high}
     return _rows("points", **columns)
+
+
+def _ends(bars: Any) -> np.ndarray:
+    """Both ends (bar, end, coordinate) of every bar that has two."""
+    ends = np.array([path.vertices for path in bars.get_paths()]).reshape(-1, 2, 2)
+    return ends[np.isfinite(ends).all((1, 2))]
+
+
+def _placed(bars: np.ndarray, points: np.ndarray) -> list[int]:
+    """Which of the points, in their order, each bar is of: one without ends is not drawn."""
+    places, at = [], 0
+    for bar in bars:
+        while points[at] != bar:
+            at += 1
+        places.append(at)
+        at += 1
+    return places
 
 
 def _bars(container: Any, ax: Axes) -> Iterable[dict[str, Any]]:
@@ -209,5 +227,5 @@ def _rows(mark: str, **columns: Any) -> Iterable[dict[str, Any]]:
     """A row for each place of columns of one length that is not a gap."""
     for values in zip(*columns.values(), strict=True):
         row = dict(zip(columns, map(float, values), strict=True))
-        if np.isfinite([row["x"], row["y"]]).all():
+        if all(np.isfinite(row[axis]) for axis in "xy" if axis in row):
             yield {"mark": mark, **row}
