@@ -119,7 +119,12 @@ class LedgerErrors(SphinxDirective):
         cells = [[[nodes.paragraph(text=cell)] for cell in row] for row in (head, *body)]
         group += nodes.thead("", _row(cells[0]))
         group += nodes.tbody("", *(_row(row) for row in cells[1:]))
-        return [nodes.paragraph(text=told), nodes.table("", group, classes=["rates"])]
+        return [
+            nodes.paragraph(text=told),
+            nodes.raw("", "<details><summary>The table</summary>", format="html"),
+            nodes.table("", group, classes=["rates"]),
+            nodes.raw("", "</details>", format="html"),
+        ]
 
 
 def _counted(whose: str, counts: dict[str, int]) -> str:

@@ -31,12 +31,14 @@ async () => {
       * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)) / (a.width * a.height);
     const panels = [...stand.querySelectorAll('g[id^="axes_"] > g[id^="patch_"]:first-of-type')].map(box);
     const legends = [...stand.querySelectorAll('g[id^="legend_"]')].map(box);
+    const names = [...stand.querySelectorAll('g[id^="label"]')].map(box);
     const scales = [...text.matchAll(/scale\(([\d.]+) -/g)].map(found => 100 * found[1]);
     const points = parseFloat(text.match(/ width="([\d.]+)pt"/)[1]);
     figures.push({
       alt: image.alt,
       type: shown(image) && scales.length ? Math.min(...scales) * image.clientWidth / points : null,
       words: [...text.matchAll(/<!-- (.*?) -->/g)].map(found => found[1]),
+      touching: names.filter((one, at) => names.slice(at + 1).some(other => share(one, other) > 0.1)).length,
       covered: Math.max(0, ...legends.flatMap(legend => panels.map(panel => share(legend, panel)))),
     });
     stand.remove();

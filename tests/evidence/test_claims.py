@@ -19,6 +19,7 @@ from companion.evidence.claims import (
     UNDECIDED,
     Claim,
     Measurement,
+    box,
     combined,
 )
 from companion.evidence.judging import beside_untrained, rows
@@ -168,3 +169,13 @@ def test_box_escapes_and_shows_every_number():
     for part in ("a &lt; b &amp; c", "1.5", "[1, 2]", "p &lt; q", "stored run", 'id="claim-k-stor'):
         assert part in bundle["text/html"]
     assert bundle[CLAIM_MIME]["verdict"] == NOT_TESTABLE
+
+
+def test_a_box_has_in_sight_what_bears_its_verdict():
+    spans = [INSIDE, INSIDE, OUTSIDE, INSIDE]
+    named = [replace(m, name=f"m{i}") for i, m in enumerate(ranged(*spans))]
+    claim = Claim("k", "s", "p", scope={"model": "tiny"}, measurements=tuple(named))
+    seen, folded = box(claim).split("<details>")
+    assert ["m2" in seen, "m0" in seen, "m1" in seen] == [True, True, False]
+    assert "<summary>Scope, and 2 more measured</summary>" in folded
+    assert folded.index("m1") < folded.index("m3") < folded.index("model: tiny")

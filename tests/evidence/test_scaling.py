@@ -158,7 +158,9 @@ def test_reproductions_are_told_with_their_reasons():
     """From the published tables or, without them, from the stored fits: the same numbers."""
     frame = refits.reproductions()
     told = evidence.reproduction_sentence(frame)
-    assert "Epoch AI: c_N, alpha_N, c_D, alpha_D, L_0 differ by up to 2.8 %" in told
+    assert "_" not in told
+    assert "Epoch AI: coefficient of N, exponent of N, " in told
+    assert "exponent of D, floor differ by up to 2.8 %" in told
     assert "lies 0.047 % above our optimum" in told
     assert told.count("flat that way") == 2
     worse = frame.assign(**{"difference %": 1.0, "digits": False})

@@ -130,7 +130,7 @@ def test_rotation_against_depth(models, known):
     assert points.get_ydata() == pytest.approx([middle_mean(d).estimate for d in models.values()])
     assert len(fitted.get_xdata()) == 2
     assert len(rest) == 1, "two depths get no line"
-    assert points.get_label() == f"models: {rotation_slope(models):.2f}"
+    assert points.get_label() == f"models {rotation_slope(models).estimate:.2f}"
     assert rest[0].get_label() == "ensemble"
     geometry.guides(ax)
     drawn()

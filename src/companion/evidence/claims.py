@@ -20,6 +20,7 @@ UNDECIDED = "undecided"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTABLE = "not testable here"
 NO_EVIDENCE = "no evidence"
+SHOWN = 2  # measurements in a claim's box before the rest is folded
 VERDICTS = (REPRODUCED, PARTLY, UNDECIDED, NOT_REPRODUCED, NOT_TESTABLE)
 
 
@@ -188,10 +189,13 @@ def _measurement(record: Mapping[str, Any]) -> Measurement:
 
 
 def box(claim: Claim) -> str:
-    """The claim box of a chapter, as HTML."""
-    rows = "".join(f"<li>{_measured(m)}</li>" for m in claim.measurements)
-    measured = f"<ul>{rows}</ul>" if rows else ""
+    """The claim box of a chapter, as HTML; what bears the verdict in sight, the rest folded."""
+    ranked = sorted(claim.measurements, key=lambda one: one.verdict != claim.verdict)
+    rows = [f"<li>{_measured(m)}</li>" for m in ranked]
+    measured = f"<ul>{''.join(rows[:SHOWN])}</ul>" if rows else ""
     measured += f"<p>{html.escape(claim.untestable)}</p>" if claim.untestable else ""
+    more = f", and {len(rows) - SHOWN} more measured" if rows[SHOWN:] else ""
+    rest = f"<ul>{''.join(rows[SHOWN:])}</ul>" if rows[SHOWN:] else ""
     scope = ", ".join(f"{key}: {value}" for key, value in claim.scope.items())
     style = claim.verdict.replace(" ", "-")
     run = "" if claim.run == "live" else f" ({claim.run} run)"
@@ -200,7 +204,8 @@ def box(claim: Claim) -> str:
         f'<p class="admonition-title">Claim: {claim.verdict}{run}</p>'
         f"<p>{html.escape(claim.statement)} <em>({html.escape(claim.source)}"
         f"{'; our test' if claim.whose == 'ours' else ''})</em></p>"
-        f"{measured}<p><strong>Scope.</strong> {html.escape(scope)}</p></div>"
+        f"{measured}<details><summary>Scope{more}</summary>{rest}"
+        f"<p>{html.escape(scope)}</p></details></div>"
     )
 
 

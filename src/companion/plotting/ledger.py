@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT = 240.0, 22.0
-SHOWN = 3  # measurements of a claim before the rest is folded
+SHOWN = 2  # measurements of a claim before the rest is folded
 OWNERS = {"paper": "Claims of the paper", "ours": "Claims of this book"}
 SCRIPT = """
 <script>
@@ -162,7 +162,7 @@ def _claim(claim: Mapping[str, Any]) -> str:
     place = f"{claim['chapter']}.html#{claim['anchor']}"
     ranked = sorted(claim["measurements"], key=_rank)
     rows = [_row(one, claim["key"]) for one in ranked]
-    more = f", and {len(rows) - SHOWN} more" if rows[SHOWN:] else ""
+    more = f", +{len(rows) - SHOWN}" if rows[SHOWN:] else ""
     why = f'<p class="why">{html.escape(claim["untestable"])}</p>' if claim["untestable"] else ""
     shown = "".join([*rows[:SHOWN], why])
     folded = f"<details><summary>How{more}</summary>{_how(claim)}{''.join(rows[SHOWN:])}</details>"

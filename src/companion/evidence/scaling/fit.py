@@ -195,8 +195,15 @@ def _why(label: str, rows) -> str:
         reason = f"the published point lies {excess:.3f} % above our optimum in the objective"
     else:
         reason = f"our objective is {-excess:.3f} % higher, so our fit is the worse one"
-    names, most = ", ".join(off["quantity"]), off["difference %"].abs().max()
+    names, most = ", ".join(map(_spoken, off["quantity"])), off["difference %"].abs().max()
     return f"{label}: {names} differ by up to {most:.2g} %, because {reason}."
+
+
+def _spoken(quantity: str) -> str:
+    """A parameter of a published law in words, e.g. "exponent of N" for alpha_N."""
+    kind, _, of = quantity.rpartition("_")
+    kinds = {"alpha": "exponent", "c": "coefficient", "ln c": "log coefficient"}
+    return f"{kinds[kind]} of {of}" if kind in kinds else "floor" if kind == "L" else quantity
 
 
 def _words(method: str) -> str:

@@ -108,7 +108,7 @@ def rotation_against_depth(
 ) -> Axes:
     """Mean middle rotation against depth, log-log, one colour and one fitted line a family.
 
-    The legend gives the line's exponent with its 95 % interval.
+    The name of a line gives its exponent.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def rotation_against_depth(
         depths = np.array([depth(d) for d in datasets.values()], float)
         rotation = np.array([middle_mean(d).estimate for d in datasets.values()])
         enough = len(np.unique(depths)) >= 3
-        label = f"{family}: {rotation_slope(datasets):.2f}" if enough else family
+        label = f"{family} {rotation_slope(datasets).estimate:.2f}" if enough else family
         ax.plot(depths, rotation, "o", color=colour, label=label)
         if enough:
             _fitted(ax, depths, rotation, colour)
@@ -142,7 +142,7 @@ def guides(ax: Axes, exponents=(0.0, -0.5, -1.0)) -> Axes:
     for exponent in exponents:
         values = y[first] * (reach / reach[0]) ** exponent
         ax.plot(reach, values, color=theme.INK, linestyle=":", linewidth=1)
-        place = {"xytext": (7, -3), "textcoords": "offset points"}
+        place = {"xytext": (-2, 3), "textcoords": "offset points", "ha": "right"}
         ax.annotate(f"{exponent:g}", (reach[-1], values[-1]), color=theme.INK, **place)
     return ax
 

@@ -68,7 +68,7 @@ def worth(study: xr.Dataset, ax: Axes | None = None) -> Axes:
 
     A dot marks what passed, see `companion.evidence.calibration`.
     """
-    ax = ax or plt.subplots(figsize=(8.4, 6.4))[1]
+    ax = ax or plt.subplots(figsize=(8.4, 5.2))[1]
     right = study["right"].min(["member", "depth"]).values
     names = [str(name) for name in study["statistic"].values]
     pairs = [str(pair).split(" | ") for pair in study["pair"].values]
