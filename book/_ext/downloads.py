@@ -1,7 +1,8 @@
 """Every figure can be had as SVG, and what it shows as CSV.
 
 An executed chapter holds a figure's numbers beside its picture (`companion.plotting.theme`). They
-are written to `_downloads/figures/<chapter>/<name>.csv`, and the caption leads to both.
+are written to `_downloads/figures/<chapter>/<name>.csv`, and the caption leads to both. The ledger
+is a figure, too: its measurements are in `_downloads/claims.csv`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
+import pandas as pd
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -22,6 +24,7 @@ PLACE = "_downloads/figures"
 def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry point."""
     app.connect("doctree-resolved", _offer)
+    app.connect("build-finished", _write_ledger)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -40,6 +43,18 @@ def links(svg: str, csv: str, name: str) -> str:
         f'figure">SVG</a> · <a href="{csv}" download="{name}.csv" aria-label="CSV of the numbers '
         'in this figure">CSV</a></span>'
     )
+
+
+def _write_ledger(app: Sphinx, exception: Exception | None) -> None:
+    """A row for each measurement, with its claim and both verdicts."""
+    if exception or app.builder.format != "html":
+        return
+    claims = json.loads((Path(app.srcdir) / "claims.json").read_text("utf-8"))["claims"]
+    meta = ["key", "statement", "source", "whose", "question", "verdict", "estimand"]
+    rows = pd.json_normalize(claims, "measurements", meta, meta_prefix="claim_")
+    target = Path(app.outdir) / "_downloads" / "claims.csv"
+    target.parent.mkdir(exist_ok=True)
+    rows.to_csv(target, index=False)
 
 
 def _offer(app: Sphinx, doctree: nodes.document, docname: str) -> None:

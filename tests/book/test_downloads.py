@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,13 @@ def test_the_numbers_are_those_of_the_result(built):
     points = table.query("panel != 'this run' and mark == 'points'")
     shown = points[points["series"].str.startswith("independent")].set_index("x")["y"]
     assert shown.to_dict() == pytest.approx(means.to_series().to_dict(), rel=1e-5)
+
+
+def test_the_ledger_gives_every_measurement(built):
+    ledger = json.loads((built.results / "claims.json").read_text("utf-8"))["claims"]
+    table = pd.read_csv(built.html / "_downloads" / "claims.csv")
+    measured = [(claim["key"], m["estimate"]) for claim in ledger for m in claim["measurements"]]
+    keys, estimates = zip(*measured, strict=True)
+    assert list(table["claim_key"]) == list(keys)
+    assert table["estimate"].to_numpy() == pytest.approx(np.array(estimates))
+    assert 'href="../_downloads/claims.csv"' in (built.html / "book" / "claims.html").read_text()
