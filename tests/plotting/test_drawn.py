@@ -89,6 +89,18 @@ def test_bars_and_named_places(ax):
     assert dict(zip(found["y_name"], found["x"], strict=True)) == {"skip": 3.0, "swap": -2.0}
 
 
+def test_named_ticks_name_the_points_at_them_in_every_panel():
+    figure, (left, right) = plt.subplots(1, 2, sharey=True)
+    left.set_yticks([0, 1], ["ladder", "real"])
+    left.plot([1.0, 2.0], [0, 1], "o")
+    right.plot([3.0, 4.0], [0, 0.9], "o")
+    right.set_xticks([3, 4], ["3", "−4"])
+    found = theme.table(figure)
+    assert list(found["y_name"][:3]) == ["ladder", "real", "ladder"]
+    assert found["y_name"].isna()[3]
+    assert "x_name" not in found
+
+
 def test_references_and_ranges_have_one_coordinate(ax):
     ax.plot(X, Y)
     ax.axhline(1.5)

@@ -70,17 +70,23 @@ def _series(artist: Any, number: int) -> str:
 
 def _named(axis: Any) -> dict[float, str]:
     """Places of an axis that bear names rather than numbers."""
-    from matplotlib.category import StrCategoryFormatter
-    from matplotlib.ticker import FixedFormatter
+    from matplotlib.category import StrCategoryLocator
+    from matplotlib.ticker import FixedLocator
 
-    if not isinstance(axis.get_major_formatter(), FixedFormatter | StrCategoryFormatter):
+    if not isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator):
         return {}
-    labels = [text.get_text() for text in axis.get_ticklabels()]
-    return {
-        float(place): name
-        for place, name in zip(axis.get_ticklocs(), labels, strict=False)
-        if name and not name.replace(".", "").isdigit()
-    }
+    places = axis.get_majorticklocs()
+    names = axis.get_major_formatter().format_ticks(places)
+    listed = zip(map(float, places), names, strict=True)
+    return {place: name for place, name in listed if name and not _is_number(name)}
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name.replace("\N{MINUS SIGN}", "-"))
+    except ValueError:
+        return name.startswith(r"$\mathdefault")
+    return True
 
 
 def _parts(container: Any) -> Iterator[Any]:
