@@ -121,6 +121,16 @@ def test_the_deck_opens_alone_and_arrows_go_right_and_down(opened):
 
 
 @pytest.mark.slow
+def test_the_speaker_sees_the_note(opened):
+    page, wrong = opened
+    with page.expect_popup() as window:
+        page.keyboard.press("s")
+    seen = window.value.locator(".speaker-controls-notes .value")
+    seen.filter(has_text="Ask for a prediction").wait_for()
+    assert wrong == []
+
+
+@pytest.mark.slow
 def test_every_slide_has_a_note_and_fits_the_screen(opened):
     page, wrong = opened
     height = page.evaluate("Reveal.getConfig().height")
