@@ -12,7 +12,7 @@ import pytest
 from companion.evidence import Measurement, judge
 from companion.evidence.chips import SHAPES
 from companion.evidence.judging import row_record, rows
-from companion.plotting import ledger
+from companion.plotting import ledger, theme
 from companion.plotting.ledger import HEIGHT, WIDTH, Strip
 
 
@@ -110,3 +110,13 @@ def test_a_row_of_the_real_ledger_says_all_there_is_to_a_claim():
     assert "Measured: mean squared error on held-out shapes" in drawn
     assert "On table: chinchilla. Decided by: one run." in drawn
     assert 'href="scaling_fit.html#claim-additivity"' in drawn
+
+
+def test_exponents_stand_beside_the_band_with_ends_that_are_there(ax):
+    found = {"estimate": 0.5, "low": None, "high": 0.75}
+    ledger.exponents({"one": (found, "undecided"), "two": (None, "open")}, (0.75, 1.25), 3, ax)
+    table = theme.table(ax.figure).set_index("series")
+    assert table.loc["one", ["x", "x_low", "x_high"]].tolist() == [0.5, 0.0, 0.75]
+    assert table.loc["about one", ["x_low", "x_high"]].tolist() == [0.75, 1.25]
+    assert "two" not in table.index
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["one\n0.50 [−∞, 0.75]", "two\nopen"]

@@ -59,8 +59,8 @@ def exponents(
         Where the axis ends; it begins at 0.
     ax : Axes
     """
-    ax.axvspan(*about_one, color=theme.INK, alpha=0.2, linewidth=0)
-    ax.axvline(1, color=theme.INK, linestyle=":", linewidth=1)
+    ax.axvspan(*about_one, color=theme.INK, alpha=0.2, linewidth=0, label="about one")
+    ax.axvline(1, color=theme.INK, linestyle=":", linewidth=1, label="one over the depth")
     names = []
     for row, (name, (found, verdict)) in enumerate(sources.items()):
         names.append(f"{name}\n{interval(found) if found else verdict}")
