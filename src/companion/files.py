@@ -78,6 +78,14 @@ def write_json(path: str | Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
+def user_path(name: str | Path) -> Path:
+    """The path of that name; ``~`` is a home where there is one, else a name like any other."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        return Path(name)
+
+
 def read_netcdf(path: str | Path) -> xr.Dataset:
     """The whole data set of a NetCDF file; the file is closed again.
 
@@ -93,7 +101,7 @@ def read_netcdf(path: str | Path) -> xr.Dataset:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as file:
             return file.load()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:  # h5py raises all of them
         raise InputError(
             f"{str(path)!r} is no readable NetCDF file: remove it, and make it again (--resume)"
         ) from error

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from companion.errors import InputError
-from companion.files import atomic
+from companion.files import atomic, user_path
 
 REQUIRED = ("m", "ell", "D", "loss")
 NUMERIC = (*REQUIRED, "N", "flops")
@@ -139,7 +139,7 @@ def load_table(name_or_path, columns: Mapping[str, str] | None = None) -> pd.Dat
         return table
     name = str(name_or_path)
     source = SOURCES.get(name)
-    path = _locate(source) if source else Path(name).expanduser()
+    path = _locate(source) if source else user_path(name)
     if source is None and not path.is_file():
         raise InputError(
             f"table {name!r} is neither a file nor one of {', '.join(SOURCES)}: "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from companion.corpus.english import english_source
 from companion.corpus.sources import (
     HELD_OUT_PACKAGES,
@@ -14,6 +12,7 @@ from companion.corpus.sources import (
     python_source,
 )
 from companion.errors import InputError
+from companion.files import user_path
 
 
 def open_source(name: str) -> Source:
@@ -26,7 +25,7 @@ def open_source(name: str) -> Source:
         return english_source(name)
     if name.startswith("hub:"):
         return hub_source(name)
-    path = Path(name).expanduser()
+    path = user_path(name)
     if name and path.exists():
         return path_source(name, path)
     raise InputError(

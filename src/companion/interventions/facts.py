@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from companion.errors import InputError
+from companion.files import user_path
 
 _SLOT = "{subject}"
 _FIELDS = ("prompt", "subject", "target")
@@ -82,7 +83,7 @@ def load_facts(name_or_path: str | Path) -> list[Fact]:
     InputError
         If there is no such file, it cannot be read, or a record is not a fact.
     """
-    path = Path(name_or_path).expanduser()
+    path = user_path(name_or_path)
     if str(name_or_path) in packaged_facts():
         path = _PACKAGED / f"{name_or_path}.yaml"
     if not path.is_file():

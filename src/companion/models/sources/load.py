@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from companion.errors import InputError
-from companion.files import sha256_of
+from companion.files import sha256_of, user_path
 from companion.models.anatomy import Model, reason, refuse_encoders
 from companion.models.sources.fetching import fetch
 from companion.models.sources.gguf import dequantised
@@ -87,7 +87,7 @@ def _locate(name: str) -> _Place:
         return _folder(LADDER / bare.removeprefix("ladder:"), revision, name)
     if bare in open_models():
         return _open(open_model(bare), revision)
-    path = Path(bare).expanduser()
+    path = user_path(bare)
     if path.is_file():
         return _file(path, revision)
     if path.exists():
