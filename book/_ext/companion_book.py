@@ -34,6 +34,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", _copy_mathjax)
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("ledger-errors", LedgerErrors)
+    app.add_directive("model-families", ModelFamilies)
     app.add_directive("package-rooms", PackageRooms)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -114,17 +115,49 @@ class LedgerErrors(SphinxDirective):
             [row["case"], f"{row['noise']:g}", *(f"{row[share]:.1%}" for share in shares)]
             for row in record["rows"]
         ]
-        group = nodes.tgroup("", cols=len(head))
-        group += [nodes.colspec(colwidth=width) for width in (44, 10, 14, 14, 18)]
-        cells = [[[nodes.paragraph(text=cell)] for cell in row] for row in (head, *body)]
-        group += nodes.thead("", _row(cells[0]))
-        group += nodes.tbody("", *(_row(row) for row in cells[1:]))
         return [
             nodes.paragraph(text=told),
             nodes.raw("", "<details><summary>The table</summary>", format="html"),
-            nodes.table("", group, classes=["rates"]),
+            _table([head, *body], (44, 10, 14, 14, 18)),
             nodes.raw("", "</details>", format="html"),
         ]
+
+
+class ModelFamilies(SphinxDirective):
+    """Which decoder families of transformers can be read, from the stored trial."""
+
+    def run(self) -> list[nodes.Node]:
+        """A sentence with the counts, and the table."""
+        record = json.loads(stored("families.json").read_text("utf-8"))
+        rows, stamp = record["rows"], record["provenance"]
+        certified = [row for row in rows if row["supported"]]
+        told = (
+            f"{len(certified)} of {len(rows)} families are certified, "
+            f"{sum(bool(row['split']) for row in certified)} of them with attention and MLP apart; "
+            f"transformers {record['transformers']}, {stamp['time'][:10]}, "
+            f"commit {stamp['commit']}."
+        )
+        head = ["Family", "Certified", "Attention and MLP", "Head"]
+        table = _table([head, *map(_family, rows)], (20, 30, 30, 20))
+        return [nodes.paragraph(text=told), table]
+
+
+def _family(row: dict[str, Any]) -> list[str]:
+    if not row["supported"]:
+        return [row["name"], f"no: {row['why']}", "", ""]
+    checked = "yes, every statistic against the oracle" if row["against_oracle"] else "yes"
+    split = "apart" if row["split"] else "one update: the blocks are no sum of these two"
+    return [row["name"], checked, split, row["head"]]
+
+
+def _table(rows: list[list[str]], widths: tuple[int, ...]) -> nodes.table:
+    """A table of texts, the first row its head; widths are relative."""
+    cells = [[[nodes.paragraph(text=cell)] for cell in row] for row in rows]
+    group = nodes.tgroup("", cols=len(widths))
+    group += [nodes.colspec(colwidth=width) for width in widths]
+    group += nodes.thead("", _row(cells[0]))
+    group += nodes.tbody("", *(_row(row) for row in cells[1:]))
+    return nodes.table("", group, classes=["rates"])
 
 
 def _counted(whose: str, counts: dict[str, int]) -> str:

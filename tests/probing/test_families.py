@@ -9,8 +9,11 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks import families
+from benchmarks.tiny_families import FAMILIES, OTHERS
 from companion import probing
 from companion.errors import InputError
+from companion.files import stored
 from companion.probing.dataset import BY_NAME
 from companion.statistics.intervals import clustered_mean
 from companion.statistics.streaming import QUANTILES, STATISTICS, Bins
@@ -102,3 +105,21 @@ def test_parts_of_the_update_have_the_blocks_own_factor(build_model, tokens):
     attention, mlp = stream.part_norms
     assert (update <= attention + mlp + 1e-5).all()
     assert (update >= (attention - mlp).abs() - 1e-5).all()
+
+
+def test_the_stored_table_is_of_these_families_and_says_what_the_tests_say():
+    record = json.loads(stored("families.json").read_text("utf-8"))
+    rows = {row["family"]: row for row in record["rows"]}
+    assert set(rows) == set(FAMILIES | OTHERS)
+    certified = {name for name, row in rows.items() if row["supported"]}
+    assert set(FAMILIES) <= certified
+    assert len(certified) >= 60
+    assert {n for n in FAMILIES if not rows[n]["split"]} == WITHOUT_PARTS
+    assert all(row["why"].count("\n") == 0 for row in rows.values() if not row["supported"])
+
+
+@pytest.mark.parametrize("family", ["mamba", "bert"])
+def test_a_family_is_tried_anew(family):
+    row = families.tried(family)
+    assert row["supported"] is (family == "mamba")
+    assert ("encoder" in row.get("why", "")) is (family == "bert")

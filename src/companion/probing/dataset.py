@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -189,7 +190,8 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
         raise InputError("a compact file has no state to merge: keep the whole one for that")
     if any("next_block" in d.attrs for d in datasets):
         raise InputError("a checkpoint (state.nc) cannot be merged: let its run end, --resume")
-    if any("settings" not in d.attrs for d in datasets):
+    needed = ("settings", "shards", "provenance", "tokens", "blocks")
+    if any(name not in d.attrs for d in datasets for name in needed):
         raise InputError("only files of companion probe can be merged, not summaries of paths")
     for other in rest:
         _check_same(first, other)
@@ -214,7 +216,7 @@ def _but_time(stamp: Mapping[str, Any]) -> str:
 
 def _check_shards(shards: list[str]) -> None:
     """Each at most once, and all of one division: otherwise blocks would count twice."""
-    twice = sorted({shard for shard in shards if shards.count(shard) > 1})
+    twice = sorted(shard for shard, count in Counter(shards).items() if count > 1)
     if twice:
         raise InputError(f"shard {twice[0]} is in two of the files: each shard may come once")
     divisions = sorted({shard.partition("/")[2] for shard in shards}, key=int)

@@ -98,6 +98,7 @@ def test_few_seeds_or_depths_do_not_test_it():
 def test_sentences_hold_the_numbers():
     told = core.words(students(0.8, 1.0), traded(1.0, 0.5), language(0.3, 0.5), rows(0.9))
     assert "80%" in told["answer"]
-    assert "-0.30" in told["answer"]
+    assert "exponent of 0.30" in told["answer"]
+    assert "highest" in told["sided"]
     assert "0.90" in told["sided"]
     assert "averaging" in told["traded"]

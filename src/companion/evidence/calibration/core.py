@@ -140,9 +140,9 @@ def words(
         "answer": (
             f"Two students of one independent teacher share {shared.estimate:.0%} of their error "
             f"at {_deepest(core)} blocks, [{shared.low:.2f}, {shared.high:.2f}]. In small language "
-            f"models what differs from seed to seed falls as depth to the power "
-            f"-{falls.estimate:.2f}, [{falls.low:.2f}, {falls.high:.2f}], where averaging over "
-            f"layers says -1."
+            f"models what differs from seed to seed falls with depth with an exponent of "
+            f"{falls:.2f}, where averaging over layers says 1; {BLOCKS} blocks in rows of {ROW} "
+            f"lose {lost[ROW]:.2f} of what depth gains."
         ),
         "shared": f"Correlation of the errors of two students at {_deepest(core)} blocks: "
         f"{'; '.join(_correlations(core))}.",
@@ -152,7 +152,7 @@ def words(
             f"The part that differs from seed to seed falls with an exponent of {falls:.2f} over "
             f"{count} seeds. Averaging two models gains {worth:.2f} of what twice the depth gains."
         ),
-        "sided": f"Share of depth's gain that {BLOCKS} blocks lose: {listed}.",
+        "sided": f"Share of depth's gain that {BLOCKS} blocks lose: {listed}.{_ends(table)}",
     }
 
 
@@ -180,6 +180,18 @@ def _count(loss: xr.DataArray) -> int:
 
 def _rows(table: pd.DataFrame) -> list[int]:
     return sorted({int(row) for row in table["parallel"]} - {1})
+
+
+def _ends(table: pd.DataFrame) -> str:
+    """Which shapes' best rate is the highest or the lowest that was tried, in words."""
+    last = table.loc[(table["D"] == table["D"].max()) & (table["parallel"] > 1)]
+    told = []
+    for row, rates in last.groupby("parallel")["learning_rate"]:
+        best = at_best_rate(last.loc[last["parallel"] == row])["learning_rate"].iloc[0]
+        for end, limit in (("lowest", rates.min()), ("highest", rates.max())):
+            if best == limit:
+                told.append(f"of rows of {row}, {best:g}, is the {end} that was tried")
+    return f" The best rate {'; that '.join(told)}: they may do better still." if told else ""
 
 
 def _correlations(core: xr.Dataset) -> list[str]:

@@ -46,10 +46,11 @@ def scope(found: xr.Dataset) -> dict[str, str]:
     """What a verdict about toy students holds for, from the design of their run."""
     made = json.loads(found.attrs["provenance"])
     design = made["parameters"]
+    depths = design["common"].get("depths") or sorted({int(ell) for ell in found["ell"].values})
     return {
         "networks": f"toy students of the design {design['name']!r}, widths "
         f"{', '.join(map(str, design['widths']))}",
-        "depths": ", ".join(map(str, design["common"]["depths"])),
+        "depths": ", ".join(map(str, depths)),
         "teachers": f"{design['common']['teachers']} a regime and width",
         "training": f"{design['common']['steps']} steps or more of {design['common']['batch']}",
     }

@@ -112,7 +112,13 @@ def shared_errors(core: xr.Dataset, apart: str = "both") -> Figure:
     for place, regime in enumerate(parts["regime"].values):
         one, colour = parts.sel(regime=regime), theme.FAMILY_PALETTE[place]
         style = {"color": colour, "marker": MARKERS[str(regime)], "markersize": 5}
-        left.plot(ell, one["correlation"].T, color=colour, alpha=0.3, linewidth=0.8)
+        left.plot(
+            ell,
+            one["correlation"].transpose("ell", "teacher"),
+            color=colour,
+            alpha=0.3,
+            linewidth=0.8,
+        )
         left.plot(ell, one["correlation"].mean("teacher"), label=SHORT[str(regime)], **style)
         for part, dash in (("common", "-"), ("varying", "--")):
             mean = geometric_mean(one[part].where(one[part] > 0), "teacher", skipna=True)
