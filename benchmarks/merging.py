@@ -18,6 +18,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from companion import probing
+from companion.probing.dataset import bare, completed, merge_states
 from companion.runs import Output
 from companion.runs.tree import Tree
 
@@ -38,13 +39,13 @@ def measure(shards: int, blocks: int) -> dict:
     one, most = _shard(blocks), 0
     with tempfile.TemporaryDirectory() as folder:
         output = Output(Path(folder) / "all.nc", {})
-        tree = Tree(shards, probing.merge, output)
+        tree = Tree(shards, merge_states, output)
         began = time.process_time()
         for index in range(shards):
             tree.add(index, one.assign_attrs(shards=json.dumps([f"{index}/{shards}"])))
             if index % 97 == 0:
                 most = max(most, sum(f.stat().st_size for f in Path(folder).rglob("*.nc")))
-        result, seconds = tree.root(), time.process_time() - began
+        result, seconds = completed(tree.root()), time.process_time() - began
     assert result.attrs["tokens"] == shards * one.attrs["tokens"]
     assert len(json.loads(result.attrs["shards"])) == shards
     state = sum(values.nbytes for name, values in one.items() if str(name).startswith("state_"))
@@ -71,7 +72,7 @@ def _shard(blocks: int):
     torch.manual_seed(0)
     sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": blocks}
     config = LlamaConfig(vocab_size=64, num_attention_heads=2, num_key_value_heads=2, **sizes)
-    return probing.probe(LlamaForCausalLM(config).eval(), torch.randint(0, 64, (40, 64)))
+    return bare(probing.probe(LlamaForCausalLM(config).eval(), torch.randint(0, 64, (40, 64))))
 
 
 if __name__ == "__main__":

@@ -183,6 +183,21 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
     InputError
         If they are of different models, corpora or settings, or share a shard.
     """
+    return completed(merge_states(datasets))
+
+
+def completed(bare: xr.Dataset) -> xr.Dataset:
+    """The dataset with all figures of a bare state."""
+    return to_dataset(to_state(bare), bare.attrs)
+
+
+def bare(dataset: xr.Dataset) -> xr.Dataset:
+    """The state alone: a sixth of the variables to write and to read where many are merged."""
+    return dataset[[STATE + name for name in DIMENSIONS]]
+
+
+def merge_states(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
+    """As `merge`, but the `bare` state."""
     if not datasets:
         raise InputError("nothing to merge: give at least one probe file")
     first, *rest = datasets
@@ -205,7 +220,7 @@ def merge(datasets: Sequence[xr.Dataset]) -> xr.Dataset:
         "blocks": sum(int(d.attrs["blocks"]) for d in datasets),
         "provenance": json.dumps(list(stamps.values())),
     }
-    return to_dataset(state, attrs)
+    return state_dataset(state, attrs)
 
 
 def _but_time(stamp: Mapping[str, Any]) -> str:

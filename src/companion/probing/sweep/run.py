@@ -136,9 +136,10 @@ def _shard(
     shard: str,
     report: Progress,
 ) -> xr.Dataset:
-    """One shard, on a worker."""
+    """One shard, on a worker: its bare state."""
     asked = {**settings, "shard": shard}
-    return probe(loaded_once(model, runtime), tokens, limit=limit, progress=report, **asked)
+    loaded = loaded_once(model, runtime)
+    return files.bare(probe(loaded, tokens, limit=limit, progress=report, **asked))
 
 
 def begin(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from companion.errors import InputError
 from companion.models import loaded_once
-from companion.probing.dataset import merge
+from companion.probing.dataset import completed, merge_states
 from companion.probing.settings import Probing
 from companion.probing.sweep.checkpoint import identity
 from companion.probing.sweep.tokens import open_source
@@ -51,7 +51,8 @@ def probe_shards(
             warnings.warn(f"{str(output.path)!r} is complete: nothing is to do", stacklevel=3)
             return output.finished
         common = (*common, settings)
-        result = reduced(client, task, common, shards, merge, output, progress)
+        result = reduced(client, task, common, shards, merge_states, output, progress)
+        result = completed(result)
         result.attrs[ATTRIBUTE] = json.dumps(plain(output.settings))
         output.finish(result)
     return result
