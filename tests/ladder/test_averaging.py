@@ -1,5 +1,6 @@
 """Averages of seeds against brute force and planted noise; rows of blocks against their formula."""
 
+import json
 import math
 
 import numpy as np
@@ -7,8 +8,11 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from typer.testing import CliRunner
 
+from companion.cli import app
 from companion.errors import InputError
+from companion.files import read_netcdf
 from companion.ladder import averaging, runner
 from companion.ladder.analysis import at_best_rate
 from companion.ladder.grid import Grid, Run
@@ -67,6 +71,7 @@ def test_losses_of_sets_are_those_of_averaged_logits(seeded, tmp_path, runtime):
     right = mean.log_softmax(-1).gather(-1, ids[:, 1:, None])
     assert float(losses.sel(subset="0+1+2")) == pytest.approx(-float(right.mean()), rel=1e-5)
     assert (averaging.varying(losses) > 0).all()
+    assert 0 < averaging.estimate(tmp_path / "g", runtime) < 60
 
 
 def test_one_seed_and_several_rates_are_refused(seeded, tmp_path, runtime):
@@ -136,3 +141,17 @@ def test_the_share_lost_is_that_of_the_formula_at_the_best_rates():
     found = averaging.share_lost(at_best_rate(rows_of(losses)), 16, 4)
     assert found.estimate == pytest.approx(0.25)
     assert found.high - found.low < 1e-9
+
+
+def test_the_command_averages_a_finished_grid_and_says_its_cost(seeded, tmp_path, runtime):
+    runner.train(seeded, tmp_path / "g", runtime)
+    out = tmp_path / "seeds.nc"
+    words = ["ladder", "average", str(tmp_path / "g"), "--out", str(out)]
+    asked = CliRunner().invoke(app, [*words, "--estimate"])
+    assert asked.stdout.startswith("about ")
+    assert not out.exists()
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "trained" in json.loads(read_netcdf(out).attrs["provenance"])
+    again = CliRunner().invoke(app, [*words, "--resume"])
+    assert "complete already" in again.stdout

@@ -132,6 +132,24 @@ def test_a_diverged_run_is_reported_and_the_others_go_on(grid, tmp_path, runtime
     assert table.loc[1e18, "loss"].isna().all()
 
 
+def test_an_estimate_counts_every_step_of_every_run(grid, runtime, monkeypatch):
+    monkeypatch.setattr(runner, "_seconds_a_step", lambda grid, run, runtime: float(run.ell))
+    start = [grid.branch_start(D) for D in grid.tokens]
+    steps = start[1] + sum(grid.steps(D) - s for D, s in zip(grid.tokens, start, strict=True))
+    assert runner.estimate(grid, runtime) == (1 + 2) * steps
+    assert grid.steps_of_a_run() == steps
+
+
+def test_a_step_is_timed_once_a_shape(grid, runtime, monkeypatch):
+    timed = []
+    update = Trainer.update
+    monkeypatch.setattr(Trainer, "update", lambda self, f: timed.append(1) or update(self, f))
+    runner._seconds_a_step.cache_clear()
+    two = dataclasses.replace(grid, seeds=(0, 1))
+    assert runner.estimate(two, runtime) > 0
+    assert len(timed) == len(grid.depths) * (runner.TIMED_STEPS + 1)
+
+
 def test_folders_are_not_mixed(grid, tmp_path, runtime):
     out = tmp_path / "out"
     runner.train(dataclasses.replace(grid, depths=(1,), tokens=(2048,)), out, runtime)

@@ -9,10 +9,11 @@ would fall as 1/ell, and M models of ell blocks be worth one model of M ell.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -90,28 +91,45 @@ def _losses(
     progress: Progress,
 ) -> xr.Dataset:
     """The part of one length of training and one depth."""
-    import torch
     import xarray as xr
 
-    runs = sorted((run for run in grid.runs() if run.ell == ell), key=lambda run: run.seed)
-    nets = [_net(folder, grid, run, D, texts, runtime) for run in runs]
-    sets = subsets([run.seed for run in runs])
-    total, count, blocks = np.zeros(len(sets)), 0, texts.held_out
-    with torch.no_grad():
-        for start in range(0, len(blocks), grid.batch):
-            ids = torch.from_numpy(blocks[start : start + grid.batch].astype(np.int64))
-            ids = ids.to(runtime.torch_device)
-            logits = {
-                run.seed: net(ids).logits[:, :-1].float().flatten(0, 1)
-                for run, net in zip(runs, nets, strict=True)
-            }
-            target = ids[:, 1:].flatten()
-            total += [_loss(sum(logits[s] for s in one) / len(one), target) for one in sets]
-            count += len(target)
-            progress(min(start + grid.batch, len(blocks)), len(blocks), task=f"ell {ell} D={D:.2g}")
-    named = ["+".join(map(str, one)) for one in sets]
+    runs = (run for run in grid.runs() if run.ell == ell)
+    nets = {run.seed: _net(folder, grid, run, D, texts, runtime) for run in runs}
+    total, blocks = np.zeros(len(subsets(grid.seeds))), texts.held_out
+    for start in range(0, len(blocks), grid.batch):
+        total += _summed(nets, grid, blocks[start : start + grid.batch], runtime)
+        progress(min(start + grid.batch, len(blocks)), len(blocks), task=f"ell {ell} D={D:.2g}")
+    mean = total / (len(blocks) * (grid.context - 1))
+    named = ["+".join(map(str, one)) for one in subsets(grid.seeds)]
     coords = {"D": [D], "ell": [ell], "subset": named}
-    return xr.Dataset({"loss": (("D", "ell", "subset"), (total / count)[None, None])}, coords)
+    return xr.Dataset({"loss": (("D", "ell", "subset"), mean[None, None])}, coords)
+
+
+def _summed(
+    nets: Mapping[int, Any], grid: Grid, blocks: np.ndarray, runtime: Runtime
+) -> np.ndarray:
+    """Loss of every set of seeds, summed over the tokens of some blocks, nats."""
+    import torch
+
+    ids = torch.from_numpy(blocks.astype(np.int64)).to(runtime.torch_device)
+    target = ids[:, 1:].flatten()
+    with torch.no_grad():
+        logits = {seed: net(ids).logits[:, :-1].float().flatten(0, 1) for seed, net in nets.items()}
+        means = (sum(logits[s] for s in one) / len(one) for one in subsets(grid.seeds))
+        return np.array([_loss(mean, target) for mean in means])
+
+
+def estimate(folder: Path, runtime: Runtime) -> float:
+    """Seconds that `measure` takes here, from one batch of every depth."""
+    grid, _ = finished(folder)
+    texts, seconds = text.load_texts(folder, grid), 0.0
+    for ell in grid.depths:
+        runs = (run for run in grid.runs() if run.ell == ell)
+        nets = {run.seed: _net(folder, grid, run, min(grid.tokens), texts, runtime) for run in runs}
+        began = time.perf_counter()
+        _summed(nets, grid, texts.held_out[: grid.batch], runtime)
+        seconds += time.perf_counter() - began
+    return seconds * len(grid.tokens) * len(texts.held_out) / grid.batch
 
 
 def _net(folder: Path, grid: Grid, run: Run, D: int, texts: text.Texts, runtime: Runtime):

@@ -100,6 +100,12 @@ class Grid:
         """Optimiser steps that `tokens` make."""
         return tokens // self.step_tokens
 
+    def steps_of_a_run(self) -> int:
+        """Optimiser steps of one trunk with all of its branches."""
+        starts = {tokens: self.branch_start(tokens) for tokens in self.tokens}
+        branches = sum(self.steps(tokens) - start for tokens, start in starts.items())
+        return max(starts.values()) + branches
+
     def branch_start(self, tokens: int) -> int:
         """The step at which the branch annealed at D = `tokens` leaves the trunk."""
         return round(self.steps(tokens) * (1 - self.decay_fraction))

@@ -12,17 +12,22 @@ import multiprocessing
 import os
 import queue
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from companion.errors import InputError
 from companion.files import atomic, write_json
 from companion.ladder import text
 from companion.ladder.grid import Grid, Run
 from companion.ladder.run import TrainingRun
+from companion.ladder.trainer import Trainer
 from companion.provenance import provenance
 from companion.runs import Progress, claimed, end_with_parent, silent
 from companion.runs.shards import ask, finished
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
+TIMED_STEPS = 2
 Rows = list[dict[str, Any]]
 """Of the table: one for each D and each kept step of a run."""
 
@@ -105,6 +111,26 @@ def train(
             rows += part
             table = _write_table(rows, folder)
     return table
+
+
+def estimate(grid: Grid, runtime: Runtime) -> float:
+    """Seconds that `train` takes here in one process, from a few steps of every shape."""
+    return sum(_seconds_a_step(grid, run, runtime) for run in grid.runs()) * grid.steps_of_a_run()
+
+
+@cache
+def _seconds_a_step(grid: Grid, run: Run, runtime: Runtime) -> float:
+    """Of the shape; seed and rate do not matter."""
+    alike = replace(run, seed=0, learning_rate=1.0)
+    if alike != run:
+        return _seconds_a_step(grid, alike, runtime)
+    blocks = np.zeros(((TIMED_STEPS + 1) * grid.batch, grid.context), np.int64)
+    trainer = Trainer(grid, run, blocks, runtime)
+    trainer.update(0.0)
+    began = time.perf_counter()
+    for _ in range(TIMED_STEPS):
+        trainer.update(0.0)
+    return (time.perf_counter() - began) / TIMED_STEPS
 
 
 def _check_disk(grid: Grid, out: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from companion.cli.group import Group
-from companion.cli.options import Device, Kept, Overwrite, Resume, Sharding
+from companion.cli.options import Device, Estimate, Kept, Overwrite, Resume, Sharding
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
 from companion.runs.shards import ask
@@ -39,6 +39,7 @@ def train(
     dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
     jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    estimate: Estimate = False,
     rates_of: Annotated[
         Path | None, typer.Option(help="Folder or table of a sweep: each depth at its best rate.")
     ] = None,
@@ -53,6 +54,10 @@ def train(
         specification, notes = grids.tuned(specification, rates_of)
     for note in notes:
         typer.echo(f"warning: {note}", err=True)
+    if estimate:
+        seconds = runner.estimate(specification, Runtime.choose(device, dtype))
+        typer.echo(f"about {seconds / 60:.1f} min, one run after another")
+        return
     with dealt.options() as workers, shown("steps") as progress:
         client = workers.get("client")
         table = runner.train(
@@ -77,6 +82,7 @@ ladder.command()(expanded(train))
 def average(
     trained: Annotated[Path, typer.Argument(help="Folder of a finished `ladder train`.")],
     kept: Kept,
+    estimate: Estimate = False,
     device: Device = "auto",
 ) -> None:
     """Held-out loss of the averaged logits of every set of seeds, at each depth."""
@@ -88,6 +94,9 @@ def average(
 
     grid, stamp = averaging.finished(trained)
     runtime, settings = Runtime.choose(device, "float32"), to_record(grid)
+    if estimate:
+        typer.echo(f"about {averaging.estimate(trained, runtime) / 60:.1f} min")
+        return
     output = Output(kept.out, settings, resume=kept.resume, overwrite=kept.overwrite)
     with shown("blocks") as progress, output:
         if output.finished is not None:
