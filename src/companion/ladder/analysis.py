@@ -41,9 +41,9 @@ def branch_losses(sweep: pd.DataFrame) -> pd.DataFrame:
 def at_best_rate(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of each (ell, parallel) at the rate whose mean loss over seeds is lowest."""
     shape = ["ell", "parallel"]
-    mean = table.groupby([*shape, "learning_rate"])["loss"].mean()
-    best = mean.loc[mean.groupby(shape).idxmin()].reset_index("learning_rate")["learning_rate"]
-    return table.merge(best.reset_index(), on=[*shape, "learning_rate"])
+    mean = table.groupby([*shape, "learning_rate"], as_index=False).agg(loss=("loss", "mean"))
+    best = mean.sort_values("loss").drop_duplicates(shape)
+    return table.merge(best.drop(columns="loss"), on=[*shape, "learning_rate"])
 
 
 def seed_noise(table: pd.DataFrame) -> pd.DataFrame:

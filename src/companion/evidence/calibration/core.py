@@ -179,7 +179,7 @@ def _count(loss: xr.DataArray) -> int:
 
 
 def _rows(table: pd.DataFrame) -> list[int]:
-    return sorted({int(row) for row in table["parallel"]} - {1})
+    return sorted({int(row) for row in table["parallel"].tolist()} - {1})
 
 
 def _ends(table: pd.DataFrame) -> str:
@@ -221,5 +221,5 @@ def _trained(loss: xr.DataArray, table: pd.DataFrame) -> dict[str, str]:
     depths = ", ".join(str(int(ell)) for ell in loss["ell"].values)
     return {
         "models": f"width {table['m'].iloc[0]}, depths {depths}, {_count(loss)} seeds",
-        "training": f"{int(table['D'].max()):,} tokens of Python source, rates by depth",
+        "training": f"{max(table['D'].tolist()):,} tokens of Python source, rates by depth",
     }

@@ -6,7 +6,7 @@ Each takes the datasets of the measurements and an Axes, and returns the Axes or
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -96,8 +96,8 @@ def in_all(loss: xr.DataArray, table: pd.DataFrame, ax: Axes | None = None) -> A
     rows = at_best_rate(table.loc[table["parallel"] > 1])
     for row, group in rows.groupby("parallel"):
         at = group["ell"].iloc[0]
-        style = {"linestyle": "", "marker": "s", "color": LANGUAGE, "fillstyle": "none"}
-        ax.plot(at, group["loss"].mean(), label=f"rows of {row}", **style)
+        style: dict[str, Any] = {"linestyle": "", "marker": "s", "fillstyle": "none"}
+        ax.plot(at, group["loss"].mean(), color=LANGUAGE, label=f"rows of {row}", **style)
     ax.set(xscale="log", ylabel="loss (nats/token)")
     _depths(ax, depths, "blocks in all")
     theme.label(ax)
