@@ -101,4 +101,7 @@ def test_sentences_hold_the_numbers():
     assert "exponent of 0.30" in told["answer"]
     assert "highest" in told["sided"]
     assert "0.90" in told["sided"]
+    assert "do worse than in line, by 0.90" in told["answer"]
+    turned = core.words(students(0.8, 1.0), traded(1.0, 0.5), language(0.3, 0.5), rows(-0.3))
+    assert "do better than in line, by 0.30" in turned["answer"]
     assert "averaging" in told["traded"]

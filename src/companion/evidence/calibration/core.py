@@ -142,7 +142,7 @@ def words(
             f"at {_deepest(core)} blocks, [{shared.low:.2f}, {shared.high:.2f}]. In small language "
             f"models what differs from seed to seed falls with depth with an exponent of "
             f"{falls:.2f}, where averaging over layers says 1; {BLOCKS} blocks in rows of {ROW} "
-            f"lose {lost[ROW]:.2f} of what depth gains."
+            f"{_compared(lost[ROW])}."
         ),
         "shared": f"Correlation of the errors of two students at {_deepest(core)} blocks: "
         f"{'; '.join(_correlations(core))}.",
@@ -164,6 +164,16 @@ def checked(live: xr.Dataset, core: xr.Dataset) -> str:
         f"Correlation of the errors of two students of independent teachers at {ell} blocks: "
         f"{now:.2f} live, {then:.2f} stored."
     )
+
+
+def _compared(lost: Interval) -> str:
+    """What blocks in rows do against blocks in line, from the share of depth's gain lost."""
+    size = f"{abs(lost.estimate):.2f} of what depth gains"
+    if lost.low > 0:
+        return f"do worse than in line, by {size}"
+    if lost.high < 0:
+        return f"do better than in line, by {size}"
+    return f"are not told from {BLOCKS} in line (share of depth's gain lost {lost:.2f})"
 
 
 def _regimes(dataset: xr.Dataset) -> list[str]:
