@@ -10,7 +10,7 @@ import torch
 
 from companion.evidence.across_models import claims, comparison, regimes, report
 from companion.evidence.across_models.row import LADDER, REAL, UNTRAINED, LensNumbers, Row, row
-from companion.evidence.calibration import Verdict
+from companion.evidence.calibration import Verdict, quantised
 from companion.evidence.calibration.statistics import READINGS
 from companion.evidence.claims import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
 from companion.interventions import ablate
@@ -240,7 +240,8 @@ def test_the_calibrated_reading_widens_by_what_quantisation_may_have_moved(monke
         kind = "ensemble" if statistics["swap / skip"] < 0.3 else "compositional"
         return Verdict((kind,), {}, ("swap / skip",), ())
 
-    monkeypatch.setattr(regimes, "verdict_for", called)
+    for module in (regimes, quantised):
+        monkeypatch.setattr(module, "verdict_for", called)
     real = planted("a", swap=near(0.25), calibrated={"swap / skip": 0.25})
     bands = {"swap_over_skip": {"largest": 0.1, "largest_relative": 0.3}}
     errors = {"schemes": {"Q4_1": {"model": "a"}}, "bands": {"Q4_1": bands}}
@@ -248,6 +249,10 @@ def test_the_calibrated_reading_widens_by_what_quantisation_may_have_moved(monke
     assert cells["left possible"] == "ensemble averaging"
     assert cells["within quantisation's error"] == "ensemble averaging or compositional assembly"
     assert "also compositional" in regimes.sentence(beside(real), errors)
+    monkeypatch.setattr(quantised, "errors", lambda: errors)
+    assert "compositional" in quantised.sentence({"swap / skip": 0.25}, 16, "a")
+    assert "changes nothing" in quantised.sentence({"swap / skip": 0.1}, 16, "a")
+    assert quantised.sentence({"swap / skip": 0.25}, 16, "b") == ""
     apart = planted("b", swap=near(0.25), calibrated={"swap / skip": 0.25})
     assert "also" not in regimes.sentence(beside(apart), errors)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from companion.errors import InputError
 from companion.evidence.across_models.claims import exponent, two_points
 from companion.evidence.across_models.comparison import STATISTICS, Comparison
 from companion.evidence.across_models.row import UNTRAINED, Row
+from companion.evidence.calibration.quantised import band
 from companion.evidence.claims import NOT_TESTABLE, VERDICTS, Claim
 from companion.evidence.probes.geometry import FEWEST_DEPTHS
-from companion.files import stored
 from companion.probing.beside.resampling import LENSES
 from companion.probing.summaries import middle_layers, profile
 from companion.statistics.intervals import Interval
@@ -231,30 +229,12 @@ def absent(c: Comparison) -> str:
     )
 
 
-def quantisation() -> dict[str, Any]:
-    """The stored errors that quantising the ladder makes; empty where there is no such file."""
-    try:
-        return json.loads(stored("quantisation.json").read_text("utf-8"))
-    except InputError:
-        return {}
-
-
 def error_band(errors: Mapping[str, Any], r: Row, name: str) -> tuple[float, float] | None:
-    """How far the quantisation of a model's file may have moved a statistic: low and high end.
-
-    The largest shift that the same scheme makes in any of the ladder's models, either way; None
-    where the scheme or the statistic is not among the stored errors.
-    """
+    """How far quantisation may have moved a statistic of a model, see `quantised.band`."""
     value = STATISTICS[name](r)
-    schemes = [s for s, about in errors.get("schemes", {}).items() if about["model"] == r.name]
-    if value is None or not schemes or name not in IN_BANDS:
+    if value is None or name not in IN_BANDS:
         return None
-    key, relative = IN_BANDS[name]
-    band = errors["bands"][schemes[0]].get(key)
-    if band is None:
-        return None
-    shift = abs(value.estimate) * band["largest_relative"] if relative else band["largest"]
-    return value.estimate - shift, value.estimate + shift
+    return band(errors, r.name, value.estimate, *IN_BANDS[name])
 
 
 def band_words(errors: Mapping[str, Any], c: Comparison) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from companion.evidence.calibration import quantised
 from companion.evidence.calibration.statistics import read_probe
 from companion.evidence.calibration.verdict import Verdict, passes, verdict_for
 from companion.evidence.probes.scope import FEWEST_MIDDLE
@@ -85,6 +86,8 @@ class Reading:
         Participation of the loss removed by the middle layers.
     verdict : Verdict
         Which regimes the calibrated statistics leave possible.
+    rounded : str
+        What the error of quantised weights does to that, in words; empty where it is not known.
     """
 
     model: str
@@ -97,6 +100,7 @@ class Reading:
     removed: tuple[tuple[int, Interval], ...]
     loss_evenness: Interval | None
     verdict: Verdict
+    rounded: str = ""
 
     @property
     def regime(self) -> str:
@@ -117,7 +121,9 @@ class Reading:
         """The reading in words, one sentence a finding."""
         parts = (self._rotation(), self._correlation(), self._outliers(), *self.loss)
         looks = f"By evenness and correlation alone it looks like {REGIMES[self.regime]}"
-        return (*parts, f"{self.verdict.sentence} {looks}; {self._standing}.")
+        alone = "" if self.verdict.silence else "No block was disturbed for this."
+        told = " ".join(filter(None, (self.verdict.sentence, alone, self.rounded)))
+        return (*parts, f"{told} {looks}; {self._standing}.")
 
     @property
     def _standing(self) -> str:
@@ -203,10 +209,10 @@ def read(dataset: xr.Dataset, generator: np.random.Generator) -> Reading:
     generator : numpy.random.Generator
         For the intervals of the participations.
     """
-    ell = depth(dataset)
-    n = len(middle_layers(ell))
+    ell, model = depth(dataset), str(dataset.attrs.get("model", "unnamed"))
+    n, statistics = len(middle_layers(ell)), read_probe(dataset)
     return Reading(
-        model=str(dataset.attrs.get("model", "unnamed")),
+        model=model,
         ell=ell,
         rotation=middle_mean(dataset),
         evenness=evenness(dataset, generator),
@@ -215,7 +221,8 @@ def read(dataset: xr.Dataset, generator: np.random.Generator) -> Reading:
         outliers=outliers(profile(dataset, "theta"), middle_layers(ell)),
         removed=_removed(dataset),
         loss_evenness=_loss_evenness(dataset, generator),
-        verdict=verdict_for(read_probe(dataset), ell),
+        verdict=verdict_for(statistics, ell),
+        rounded=quantised.sentence(statistics, ell, model),
     )
 
 
