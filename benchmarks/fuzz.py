@@ -21,7 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"COMPANION_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
 CASES = 6_000
 ODD = [
     "",
@@ -71,6 +70,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--out", type=Path, help="write the figures with their provenance")
     chosen = parser.parse_args()
+    os.environ |= {"COMPANION_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
     with tempfile.TemporaryDirectory() as folder:
         figures = run(Path(folder), chosen.cases, chosen.seed, chosen.kinds)
     if chosen.out:

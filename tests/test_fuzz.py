@@ -10,7 +10,8 @@ from companion.tables import load_table
 
 
 @pytest.mark.parametrize("kind", fuzz.KINDS)
-def test_spoiled_input_is_refused_in_a_sentence(kind, tmp_path):
+def test_spoiled_input_is_refused_in_a_sentence(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("COMPANION_OFFLINE", "1")
     (row,) = fuzz.run(tmp_path, 40, 1, [kind])["rows"]
     assert row["faults"] == {}
     assert row["refused"] > 0

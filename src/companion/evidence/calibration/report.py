@@ -166,6 +166,8 @@ def _mixed(study: xr.Dataset) -> str:
 
 def _quadratic(study: xr.Dataset) -> str:
     """Average / skip over what the quadratic argument predicts, by class, in words."""
+    if not {"average / skip", "neighbour cosine"} <= set(study["statistic"].values):
+        return "This calibration has not measured it."
     deep = study.isel(network=study["ell"].values >= DEEP)
     value = deep["value"]
     cosine = value.sel(statistic="neighbour cosine")
@@ -181,6 +183,8 @@ def _quadratic(study: xr.Dataset) -> str:
 
 def _even(study: xr.Dataset) -> str:
     """The median evenness of every class, and which class turns most evenly."""
+    if "evenness of rotation" not in study["statistic"].values:
+        return "this calibration has not measured it"
     even = study["value"].sel(statistic="evenness of rotation").to_series()
     medians = even.groupby(study["regime"].to_series()).median()
     first, last = str(medians.idxmax()), str(medians.idxmin())
