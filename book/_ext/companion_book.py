@@ -13,6 +13,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+from after_pages import after_pages
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -31,7 +32,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _configure)
     app.connect("html-page-context", _drop_live_code, priority=900)
     app.connect("autodoc-process-docstring", _keep_bars, priority=900)
-    app.connect("build-finished", _copy_mathjax)
+    after_pages(app, _copy_mathjax)
     app.add_directive("claims-ledger", ClaimsLedger)
     app.add_directive("ledger-errors", LedgerErrors)
     app.add_directive("model-families", ModelFamilies)
@@ -63,9 +64,7 @@ def _keep_bars(
     lines[:] = [line if "`" in line else line.replace("|", r"\|") for line in lines]
 
 
-def _copy_mathjax(app: Sphinx, failure: Exception | None) -> None:
-    if failure or app.builder.format != "html":
-        return
+def _copy_mathjax(app: Sphinx) -> None:
     files = distribution("sphinx-mathjax-offline").files or []
     found = next(file for file in files if file.name == MATHJAX)
     target = Path(app.outdir) / "_static" / "mathjax"

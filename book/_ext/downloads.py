@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
+from after_pages import after_pages
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -24,7 +25,7 @@ PLACE = "_downloads/figures"
 def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry point."""
     app.connect("doctree-resolved", _offer)
-    app.connect("build-finished", _write_ledger)
+    after_pages(app, _write_ledger)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -45,10 +46,8 @@ def links(svg: str, csv: str, name: str) -> str:
     )
 
 
-def _write_ledger(app: Sphinx, exception: Exception | None) -> None:
+def _write_ledger(app: Sphinx) -> None:
     """A row for each measurement, with its claim and both verdicts."""
-    if exception or app.builder.format != "html":
-        return
     claims = json.loads((Path(app.srcdir) / "claims.json").read_text("utf-8"))["claims"]
     meta = ["key", "statement", "source", "whose", "question", "verdict", "estimand"]
     rows = pd.json_normalize(claims, "measurements", meta, meta_prefix="claim_")

@@ -12,6 +12,7 @@ from typing import Any
 
 import front
 import matplotlib as mpl
+from after_pages import after_pages
 from fpdf import FPDF, XPos, YPos
 from matplotlib import pyplot as plt
 from sphinx.application import Sphinx
@@ -46,13 +47,11 @@ FEET = (
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry point."""
-    app.connect("build-finished", _write)
+    after_pages(app, _write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _write(app: Sphinx, exception: Exception | None) -> None:
-    if exception or app.builder.format != "html":
-        return
+def _write(app: Sphinx) -> None:
     ledger, out = front.ledger_rows(Path(app.srcdir)), Path(app.outdir)
     titles = {name.rpartition("/")[2]: title.astext() for name, title in app.env.titles.items()}
     draw_hero(ledger, out / front.SVG, out / front.CSV)

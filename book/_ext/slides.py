@@ -19,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import front
+from after_pages import after_pages
 from bs4 import BeautifulSoup, Tag
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -45,13 +46,11 @@ ANSWER = "application/papermill.record/text/plain"
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Sphinx's entry point."""
-    app.connect("build-finished", _write)
+    after_pages(app, _write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _write(app: Sphinx, exception: Exception | None) -> None:
-    if exception or app.builder.format != "html":
-        return
+def _write(app: Sphinx) -> None:
     folder = Path(app.outdir) / "slides"
     package = Path(str(files("sphinx_revealjs"))) / "_static" / "revealjs"
     for name in REVEAL:

@@ -22,7 +22,7 @@ from companion.ladder import text
 from companion.ladder.export import finished
 from companion.ladder.grid import Grid, Run
 from companion.ladder.trainer import Trainer
-from companion.runs import Progress, silent
+from companion.runs import Keep, Progress, computed, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval, jackknifed
 
@@ -30,12 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-Kept = Callable[[str, Callable[[], "xr.Dataset"]], "xr.Dataset"]
-"""Gives the data set of a part by its name, computed if it is not kept; see `runs.Output.kept`."""
-
 
 def measure(
-    folder: Path, runtime: Runtime, progress: Progress = silent, kept: Kept = lambda _, part: part()
+    folder: Path, runtime: Runtime, progress: Progress = silent, kept: Keep = computed
 ) -> xr.Dataset:
     """Held-out loss of every set of seeds of a finished grid, their logits averaged.
 

@@ -9,17 +9,19 @@ merges what they send back.
 
 from companion.runs.identity import content_hash, difference
 from companion.runs.journal import Journal
-from companion.runs.output import Output, claimed, locked
+from companion.runs.output import Keep, Output, claimed, computed, locked
 from companion.runs.parent import end_with_parent
 from companion.runs.progress import Every, Pace, Progress, silent
 
 __all__ = [
     "Every",
     "Journal",
+    "Keep",
     "Output",
     "Pace",
     "Progress",
     "claimed",
+    "computed",
     "content_hash",
     "difference",
     "end_with_parent",

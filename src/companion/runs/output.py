@@ -21,8 +21,15 @@ from companion.runs.identity import difference, plain
 if TYPE_CHECKING:
     import xarray as xr
 
+Keep = Callable[[str, Callable[[], "xr.Dataset"]], "xr.Dataset"]
+"""Gives the data set of a part by its name, computed if it is not kept; see `Output.kept`."""
 SETTINGS, LOCK = "settings.json", ".lock"
 ATTRIBUTE = "run_settings"
+
+
+def computed(name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """The part of a run that keeps nothing."""
+    return compute()
 
 
 class Output:

@@ -101,7 +101,16 @@ def test_sentences_hold_the_numbers():
     assert "exponent of 0.30" in told["answer"]
     assert "highest" in told["sided"]
     assert "0.90" in told["sided"]
+    assert "rate of the blocks in line: 0.90" in told["sided"]
     assert "do worse than in line, by 0.90" in told["answer"]
     turned = core.words(students(0.8, 1.0), traded(1.0, 0.5), language(0.3, 0.5), rows(-0.3))
     assert "do better than in line, by 0.30" in turned["answer"]
     assert "averaging" in told["traded"]
+
+
+def test_rows_are_compared_at_their_best_rate_and_at_that_of_the_blocks_in_line():
+    own = rows(0.3)
+    better = own.loc[own["parallel"] == 4].assign(learning_rate=2e-3, loss=3.1)
+    both = pd.concat([own, better])
+    assert core.side_by_side(both, 4).estimate == pytest.approx(0.1, abs=0.03)
+    assert core.side_by_side(both, 4, tuned=False).estimate == pytest.approx(0.3, abs=0.03)

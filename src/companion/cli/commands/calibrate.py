@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from companion.cli.measured import measure_into
 from companion.cli.options import Device, Estimate, Kept, Out, Overwrite, Resume
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
 from companion.provenance import provenance
-from companion.runs import Output
+from companion.runs import Keep, Progress
 from companion.runtime import Runtime
 from companion.toy.calibration import averaging, design, shapes, training
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 calibrate = typer.Typer(help="Train networks whose regime is known, and try every reading on them.")
 Spec = Annotated[str, typer.Argument(help="YAML file, or a name such as calibration-quick.")]
@@ -81,14 +85,13 @@ def _experiment(core: ModuleType, about: str) -> None:
             typer.echo(f"about {core.estimate(chosen, runtime) / 60:.1f} min")
             return
         settings = chosen.to_dict()
-        output = Output(kept.out, settings, resume=kept.resume, overwrite=kept.overwrite)
-        with shown("steps") as progress, output:
-            if output.finished is not None:
-                typer.echo(f"{str(kept.out)!r} is complete already")
-                return
-            measured = core.measure(chosen, runtime, progress=progress, kept=output.kept)
+
+        def measure(progress: Progress, keep: Keep) -> xr.Dataset:
+            measured = core.measure(chosen, runtime, progress=progress, kept=keep)
             stamp = json.dumps(provenance(runtime, settings))
-            output.finish(measured.assign_attrs(name=chosen.name, provenance=stamp))
+            return measured.assign_attrs(name=chosen.name, provenance=stamp)
+
+        measure_into(kept, settings, "steps", measure)
 
 
 _experiment(averaging, "What students of one teacher share: the loss that an average removes.")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from companion.cli.group import Group
+from companion.cli.measured import measure_into
 from companion.cli.options import Device, Estimate, Kept, Overwrite, Resume, Sharding
 from companion.cli.progress import shown
 from companion.cli.settings import expanded
+from companion.runs import Keep, Progress
 from companion.runs.shards import ask
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 ladder = typer.Typer(
     cls=Group, help="Train small language models on a grid of width, depth and data."
@@ -88,7 +93,6 @@ def average(
     """Held-out loss of the averaged logits of every set of seeds, at each depth."""
     from companion.ladder import averaging
     from companion.provenance import provenance
-    from companion.runs import Output
     from companion.runtime import Runtime
     from companion.settings import to_record
 
@@ -97,14 +101,13 @@ def average(
     if estimate:
         typer.echo(f"about {averaging.estimate(trained, runtime) / 60:.1f} min")
         return
-    output = Output(kept.out, settings, resume=kept.resume, overwrite=kept.overwrite)
-    with shown("blocks") as progress, output:
-        if output.finished is not None:
-            typer.echo(f"{str(kept.out)!r} is complete already")
-            return
-        measured = averaging.measure(trained, runtime, progress, output.kept)
+
+    def measure(progress: Progress, keep: Keep) -> xr.Dataset:
+        measured = averaging.measure(trained, runtime, progress, keep)
         about = {"trained": stamp, "averaged": provenance(runtime, settings)}
-        output.finish(measured.assign_attrs(provenance=json.dumps(about)))
+        return measured.assign_attrs(provenance=json.dumps(about))
+
+    measure_into(kept, settings, "blocks", measure)
 
 
 @ladder.command()

@@ -50,33 +50,27 @@ def of_language_models(losses: xr.Dataset, table: pd.DataFrame) -> list[Claim]:
         Rows of both grids, in line and side by side: ell, parallel, D, seed, learning_rate, loss.
     """
     loss = longest(losses)
-    met = {"depths": loss.sizes["ell"], "seeds": len(seeds.seeds_of(loss))}
+    met = {"depths": loss.sizes["ell"], "seeds": _count(loss)}
+    in_rows = {"seeds": table.loc[table["parallel"] == ROW, "seed"].nunique()}
     where = _trained(loss, table)
-    falls, worth = seeds.exponent(loss), seeds.share_of_depth(loss)
-    lost = side_by_side(table, ROW)
-    sided = {"seeds": table.loc[table["parallel"] == ROW, "seed"].nunique()}
+    measured = [
+        ("variance-inverse", seeds.exponent(loss), "exponent of what averaging removes", met),
+        (
+            "average-as-depth",
+            seeds.share_of_depth(loss),
+            "gain of averaging two, over that of twice the depth",
+            met,
+        ),
+        (
+            "blocks-side-by-side",
+            side_by_side(table, ROW),
+            f"share of depth's gain lost in rows of {ROW}",
+            in_rows,
+        ),
+    ]
     return [
-        judge(
-            "core-lm-variance-inverse",
-            [of(falls, "exponent of what averaging removes")],
-            where,
-            data="ladder",
-            met=met,
-        ),
-        judge(
-            "core-lm-average-as-depth",
-            [of(worth, "gain of averaging two, over that of twice the depth")],
-            where,
-            data="ladder",
-            met=met,
-        ),
-        judge(
-            "core-lm-blocks-side-by-side",
-            [of(lost, f"share of depth's gain lost in rows of {ROW}")],
-            where,
-            data="ladder",
-            met=sided,
-        ),
+        judge(f"core-lm-{key}", [of(found, name)], where, data="ladder", met=needs)
+        for key, found, name, needs in measured
     ]
 
 
@@ -85,9 +79,16 @@ def longest(losses: xr.Dataset) -> xr.DataArray:
     return losses["loss"].sel(D=losses["D"].max(), drop=True)
 
 
-def side_by_side(table: pd.DataFrame, parallel: int) -> Interval:
-    """Share of depth's gain that `BLOCKS` blocks lose in rows, each shape at its best rate."""
+def side_by_side(table: pd.DataFrame, parallel: int, tuned: bool = True) -> Interval:
+    """Share of depth's gain that `BLOCKS` blocks lose in rows, at the longest training.
+
+    The rows take the best of their rates, or, where not `tuned`, that of the blocks in line.
+    """
     last = table.loc[table["D"] == table["D"].max()]
+    if not tuned:
+        in_line = last.loc[(last["ell"] == BLOCKS) & (last["parallel"] == 1), "learning_rate"]
+        same = (last["parallel"] == 1) | last["learning_rate"].isin(in_line)
+        last = last.loc[same]
     return seeds.share_lost(at_best_rate(last), BLOCKS, parallel)
 
 
@@ -135,7 +136,11 @@ def words(
     shared, count = averaging.correlation(core, "ensemble", _deepest(core)), _count(loss)
     falls, worth = seeds.exponent(loss), seeds.share_of_depth(loss)
     lost = {row: side_by_side(table, row) for row in _rows(table)}
-    listed = ", ".join(f"{share:.2f} in rows of {row}" for row, share in lost.items())
+    alike = {row: side_by_side(table, row, tuned=False) for row in _rows(table)}
+    listed, at_one_rate = (
+        ", ".join(f"{share:.2f} in rows of {row}" for row, share in shares.items())
+        for shares in (lost, alike)
+    )
     return {
         "answer": (
             f"Two students of one independent teacher share {shared.estimate:.0%} of their error "
@@ -152,7 +157,10 @@ def words(
             f"The part that differs from seed to seed falls with an exponent of {falls:.2f} over "
             f"{count} seeds. Averaging two models gains {worth:.2f} of what twice the depth gains."
         ),
-        "sided": f"Share of depth's gain that {BLOCKS} blocks lose: {listed}.{_ends(table)}",
+        "sided": (
+            f"Share of depth's gain that {BLOCKS} blocks lose: {listed}.{_ends(table)} At the rate "
+            f"of the blocks in line: {at_one_rate}."
+        ),
     }
 
 

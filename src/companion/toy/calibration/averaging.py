@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from companion.errors import InputError
-from companion.runs import Progress, silent
+from companion.runs import Keep, Progress, computed, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 from companion.toy.analysis import over_replicates
 from companion.toy.calibration.design import Design, Task, by_regime, tasks
 from companion.toy.calibration.students import held_out
-from companion.toy.calibration.training import CalibrationEngine, Kept, computed, seconds, trained
+from companion.toy.calibration.training import CalibrationEngine, seconds, trained
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -81,7 +81,7 @@ def measure(
     runtime: Runtime,
     seeds: int = 3,
     progress: Progress = silent,
-    kept: Kept = computed,
+    kept: Keep = computed,
 ) -> xr.Dataset:
     """Train several students of every teacher, on the same and on other data, and compare errors.
 
@@ -94,7 +94,7 @@ def measure(
         data from the same initial weights.
     progress : callable
     kept : callable
-        Keeps what is finished, see `Kept`.
+        Keeps what is finished, see `runs.Output.kept`.
 
     Returns
     -------

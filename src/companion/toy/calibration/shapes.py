@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from companion.runs import Progress, silent
+from companion.runs import Keep, Progress, computed, silent
 from companion.runtime import Runtime
 from companion.statistics.intervals import Interval
 from companion.toy.analysis import log, over_replicates
 from companion.toy.calibration.design import Design, Task, by_regime, tasks
-from companion.toy.calibration.training import Answers, Kept, computed, seconds, trained
+from companion.toy.calibration.training import Answers, seconds, trained
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -39,7 +39,7 @@ def measure(
     shapes: Sequence[tuple[int, int]] = SHAPES,
     rates: Sequence[float] = RATES,
     progress: Progress = silent,
-    kept: Kept = computed,
+    kept: Keep = computed,
 ) -> xr.Dataset:
     """Train every shape on the same teachers, at rates around its best.
 
@@ -52,7 +52,7 @@ def measure(
     rates : sequence of float
     progress : callable
     kept : callable
-        Keeps what is finished, see `Kept`.
+        Keeps what is finished, see `runs.Output.kept`.
 
     Returns
     -------

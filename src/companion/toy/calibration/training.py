@@ -20,18 +20,11 @@ from companion.toy.networks.teachers import Targets, Teachers
 from companion.toy.training.engine import Engine
 
 if TYPE_CHECKING:
-    import xarray as xr
+    pass
 
 TIMED_STEPS = 3
 Answers = dict[tuple[int, int], Targets]
 """What teachers answer to batches, by stream and step."""
-Kept = Callable[[str, Callable[[], "xr.Dataset"]], "xr.Dataset"]
-"""Gives the data set of a part by its name, computed if it is not kept; see `runs.Output.kept`."""
-
-
-def computed(name: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """The part of a run that keeps nothing."""
-    return compute()
 
 
 class CalibrationEngine(Engine):
