@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 TIMEOUT = 600
+WAITS = 20  # seconds after which a second process is taken to wait for the first
 SPEC = {"name": "tiny", "teacher_depth": 4, "depths": [2, 3], "temperatures": [1.0, 2.0]}
 SPEC |= {"teachers": 1, "width": 8, "vocabulary": 16, "batch": 32, "steps": 120, "test_batches": 2}
 GRID = {"widths": [32], "depths": [1, 2], "tokens": [2048, 4096], "vocabulary": 300, "batch": 4}
@@ -47,13 +48,16 @@ FACTS += "".join(f'- {{prompt: "{n} {{subject}} is", subject: ab, target: " c"}}
 class Case:
     """A command under test: its words, where its result goes, how it is taken up again.
 
-    `enter` makes ready the process that it runs in; only killing is tried where `again` is empty.
+    `enter` makes ready the process that it runs in. `again` and `afresh` are empty where a command
+    takes itself up; `kept` matches the files by which an unfinished run has got somewhere.
     """
 
     words: tuple[str, ...]
     out: str
     again: tuple[str, ...] = ("--resume",)
+    afresh: tuple[str, ...] = ("--overwrite",)
     enter: Callable[[Path], object] = bool
+    kept: str = "{partial}/**/*"
 
     def started(self, folder: Path, *more: str, first: Callable[[], object] = bool) -> Run:
         """Start it with `folder` as the place of its result; `first` runs in its process."""
@@ -153,7 +157,7 @@ def campaign(root: Path, kills: int, commands: list[str] | None = None) -> Itera
             raise RuntimeError(f"{name}, undisturbed, ended with {run.code}: {run.sentence}")
         wanted, seconds = data(calm / case.out), time.monotonic() - began
         trial = functools.partial(Trial, case, name, root / name, wanted, seconds)
-        for fault in (killed, *(FAULTS if case.again else ())):
+        for fault in (killed, *FAULTS):
             trials = kills if fault is killed else 1
             began = time.monotonic()
             found = [_fresh(root / name) or fault(trial(), n) for n in range(trials)]
@@ -201,9 +205,10 @@ class Trial:
 
     def kept(self) -> list[Path]:
         """Checkpoints and finished parts."""
-        files = self.partial.rglob("*") if self.partial.exists() else ()
-        kinds = (".nc", ".safetensors")
-        return [f for f in files if f.suffix in kinds and not f.name.startswith(".")]
+        pattern = self.case.kept.format(partial=self.partial.relative_to(self.folder))
+        kinds = (".nc", ".safetensors", ".part", ".whl", ".ipynb")
+        found = [f for f in self.folder.glob(pattern) if f.suffix in kinds]
+        return [f for f in found if not f.name.startswith(".")]
 
 
 def killed(trial: Trial, number: int) -> dict:
@@ -257,7 +262,7 @@ def corrupt(trial: Trial, number: int) -> dict:
     run = trial.case.started(trial.folder, *trial.case.again)
     run.wait()
     said, code = run.sentence, run.code or 0
-    again = trial.case.started(trial.folder, "--overwrite")
+    again = trial.case.started(trial.folder, *trial.case.afresh)
     again.wait()
     same = again.code == 0 and data(trial.folder / trial.case.out) == trial.wanted
     return {"same": same, "kept": bool(files), "code": code, "said": said}
@@ -274,9 +279,10 @@ def two(trial: Trial, number: int) -> dict:
     said = trial.folder / "said.txt"
     said.rename(said.with_name("first.txt"))
     second = trial.case.started(trial.folder, *trial.case.again)
-    second.wait()
+    second.wait(WAITS)
     os.kill(run.pid, signal.SIGCONT)
     run.wait()
+    second.wait()
     same = run.code == 0 and data(trial.folder / trial.case.out) == trial.wanted
     return {"same": same, "kept": True, "code": second.code, "said": second.sentence}
 
@@ -394,8 +400,17 @@ def prepared(root: Path) -> dict[str, Case]:
         "ablate": Case(
             ("ablate", last, "--batch-size", "1", "--block-length", "32", *read, "512"), "a.nc"
         ),
-        "fetch": Case(("fetch", "tiny"), "cache/models", (), _index(root / "index")),
-        "build": Case(("build", "--execute-only"), "src/_build/stage", (), _book(root / "book")),
+        "fetch": Case(
+            ("fetch", "tiny"), "cache/models", (), (), _index(root / "index"), "cache/models/**/*"
+        ),
+        "build": Case(
+            ("build", "--execute-only"),
+            "src/_build/stage",
+            (),
+            (),
+            _book(root / "book"),
+            "src/_build/stage/chapter*.ipynb",
+        ),
     }
 
 

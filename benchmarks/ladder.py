@@ -1,10 +1,11 @@
 """Ladder training: our step against a plain float32 step of the same model, in turns.
 
-Both take the same optimiser steps on the same batches of random tokens. The baseline is float32
-without compilation; ours is what `companion ladder train` runs, bfloat16 with float32 masters, and
-without --quick also compiled.
+Both take the same optimiser steps on the same batches of random tokens. The baseline is the model's
+own forward in float32, without compilation and without a recorded step; ours is what
+`companion ladder train` runs, bfloat16 with float32 masters, on a GPU as one CUDA graph.
 
-    python benchmarks/ladder.py [--quick] [--json] [--device DEVICE]
+    python benchmarks/ladder.py [--quick] [--json] [--device DEVICE] [--compile]
+                                [--width M] [--depth ELL] [--batch BLOCKS]
 """
 
 from __future__ import annotations
@@ -21,32 +22,47 @@ from companion.ladder.model import flops_per_token
 from companion.ladder.trainer import Trainer
 from companion.runtime import Runtime
 
+WARM_UP = 4  # steps
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="within a minute on two cores")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--device", default="auto", help="where to train")
+    parser.add_argument("--compile", action="store_true", help="compile our blocks")
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--depth", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=16, help="blocks of 256 tokens a step")
     chosen = parser.parse_args()
-    grid = Grid(widths=(128,), depths=(8,), tokens=(2**22,))
-    figures = measure(grid, chosen.device, not chosen.quick, 4 if chosen.quick else 15)
+    grid = Grid(widths=(chosen.width,), depths=(chosen.depth,), tokens=(2**24,), batch=chosen.batch)
+    figures = measure(grid, chosen.device, chosen.compile, 4 if chosen.quick else 15)
     print(json.dumps(figures, indent=2) if chosen.json else text(figures))
+
+
+class Plain(Trainer):
+    """The baseline: the model's own forward."""
+
+    def loss(self, ids):
+        return self.net(ids, labels=ids).loss
 
 
 def measure(grid: Grid, device: str, compiled: bool, rounds: int) -> dict:
     """Median tokens a second of both ways to take a step, over `rounds` turns after a warm-up."""
     run = Run(grid.widths[0], grid.depths[0], 0, grid.learning_rates[0])
-    blocks = (rounds + 2) * grid.batch
+    blocks = (rounds + WARM_UP) * grid.batch
     tokens = np.random.default_rng(0).integers(0, grid.vocabulary, (blocks, grid.context))
+    tokens = tokens.astype(np.uint16)
     kinds = {kind: Runtime.choose(device, kind) for kind in ("float32", "bfloat16")}
-    plain, ours = (Trainer(grid, run, tokens.astype(np.uint16), r) for r in kinds.values())
+    plain = Plain(grid, run, tokens, kinds["float32"], graphed=False)
+    ours = Trainer(grid, run, tokens, kinds["bfloat16"])
     if compiled:
-        ours.net.compile()
+        ours.compile()
     where = kinds["bfloat16"].torch_device
     pairs = [
         tuple(seconds(lambda t=trainer: t.update(1.0), where) for trainer in (plain, ours))
-        for _ in range(rounds + 2)
-    ][2:]
+        for _ in range(rounds + WARM_UP)
+    ][WARM_UP:]
     baseline, own = (
         grid.step_tokens / statistics.median(times) for times in zip(*pairs, strict=True)
     )
@@ -56,6 +72,8 @@ def measure(grid: Grid, device: str, compiled: bool, rounds: int) -> dict:
         "baseline": baseline,
         "ours": own,
         "unit": "tokens a second",
+        "model": run.name,
+        "step_tokens": grid.step_tokens,
         "compiled": compiled,
         "device": kinds["bfloat16"].device_name,
         "fraction_of_peak": own * flops_per_token(ours.net) / peak,
@@ -65,7 +83,7 @@ def measure(grid: Grid, device: str, compiled: bool, rounds: int) -> dict:
 
 def text(figures: dict) -> str:
     return (
-        f"m128-ell8 on {figures['device']}: {figures['ours']:.0f} tokens/s, plain "
+        f"{figures['model']} on {figures['device']}: {figures['ours']:.0f} tokens/s, plain "
         f"{figures['baseline']:.0f} tokens/s, {figures['ratio']:.2f} times faster; "
         f"{figures['fraction_of_peak']:.0%} of the {figures['peak_flops_per_second'] / 1e9:.0f} "
         "Gflop/s of a large bfloat16 matrix product"

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from companion.errors import InputError
 from companion.ladder import runner, text
 from companion.ladder.grid import Grid
-from companion.ladder.model import build, flops_per_token, initial_std
-from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
+from companion.ladder.model import build, flops_per_token, initial_std, logits
+from companion.ladder.trainer import PLAIN_STEPS, STRETCH, Trainer, schedule, shuffled
+from companion.runtime import Runtime
 from companion.settings import to_record
 from companion.statistics.intervals import Interval
 
@@ -262,6 +263,50 @@ def test_flops_are_those_that_torch_counts():
     assert counter.get_total_flops() / ids.numel() == pytest.approx(
         flops_per_token(net) + attention, rel=0.03
     )
+
+
+def test_our_forward_is_the_models_own(grid):
+    net = build(grid, grid.runs()[0])
+    ids = torch.randint(0, grid.vocabulary, (3, grid.context))
+    assert torch.equal(logits(net, ids), net(ids).logits)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of its own parts
+def test_compiled_blocks_take_the_same_steps(grid, runtime):
+    tokens = np.arange(128 * grid.context).reshape(128, -1).astype(np.uint16) % grid.vocabulary
+    run = grid.runs()[0]
+    plain, compiled = (Trainer(grid, run, tokens, runtime) for _ in range(2))
+    compiled.compile()
+    for _ in range(3):
+        torch.testing.assert_close(compiled.update(1.0), plain.update(1.0), rtol=1e-4, atol=0)
+
+
+def test_cuda_graph_needs_cuda(grid, tmp_path, runtime):
+    with pytest.raises(InputError, match="CUDA graphs need a CUDA device, not 'cpu'"):
+        runner.train(grid, tmp_path / "out", runtime, graph=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+def test_cuda_graph_takes_the_same_steps_and_resumes(grid, tmp_path, compiled):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    tokens = np.random.default_rng(0).integers(0, grid.vocabulary, (128, grid.context))
+    how = (grid, grid.runs()[0], tokens.astype(np.uint16), Runtime.choose("cuda", "float32"))
+    plain, graphed = Trainer(*how), Trainer(*how, graphed=True)
+    if compiled:
+        graphed.compile()
+    for step in range(PLAIN_STEPS + 4):
+        factor = 0.1 * (step + 1)
+        ours, theirs = graphed.update(factor), plain.update(factor)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=0)
+        if step == PLAIN_STEPS + 1:
+            graphed.save(tmp_path / "c.safetensors")
+    graphed.load(tmp_path / "c.safetensors")
+    plain.load(tmp_path / "c.safetensors")
+    torch.testing.assert_close(graphed.update(1.0), plain.update(1.0), rtol=1e-4, atol=0)
 
 
 def test_bigram_baseline_on_a_known_chain():

@@ -65,6 +65,22 @@ def rows_of(blocks: Any, parallel: int) -> Any:
     return nn.ModuleList(Row(every[i : i + parallel]) for i in range(0, len(every), parallel))
 
 
+def logits(net: Any, ids: Any) -> Any:
+    """Logits (batch, position, vocabulary) of whole causal blocks `ids` (batch, position).
+
+    What the model's own forward computes, without its search for masks, packed texts and caches:
+    that asks the device at each step, and a CUDA graph cannot hold it.
+    """
+    import torch
+
+    h = net.model.embed_tokens(ids)
+    positions = torch.arange(ids.shape[1], device=ids.device)[None]
+    turns = net.model.rotary_emb(h, position_ids=positions)
+    for block in net.model.layers:
+        h = block(h, position_embeddings=turns)
+    return net.lm_head(net.model.norm(h))
+
+
 def initial_std(name: str, fan_in: int, grid: Grid, run: Run) -> float:
     """Standard deviation of the initial entries of matrix `name`, see `build`."""
     if "embed_tokens" in name:

@@ -12,7 +12,7 @@ import numpy as np
 
 from companion.files import write_json
 from companion.ladder.grid import Grid, Run
-from companion.ladder.model import flops_per_token
+from companion.ladder.model import flops_per_token, logits
 from companion.ladder.text import Texts
 from companion.ladder.trainer import Diverged, Trainer, advance
 from companion.runs import Progress
@@ -32,6 +32,7 @@ class TrainingRun:
     folder: Path
     runtime: Runtime
     compiled: bool
+    graph: bool
     peak: float
 
     def train(self, texts: Texts, progress: Progress) -> list[dict[str, Any]]:
@@ -42,9 +43,9 @@ class TrainingRun:
         wanted = sorted(self.grid.tokens)
         if not all(self._result(f"D{D}").exists() for D in wanted):
             self.folder.mkdir(exist_ok=True)
-            trainer = Trainer(self.grid, self.run, texts.train, self.runtime)
+            trainer = Trainer(self.grid, self.run, texts.train, self.runtime, self.graph)
             if self.compiled:
-                trainer.net.compile()
+                trainer.compile()
             for D in wanted:
                 if not self._result(f"D{D}").exists():
                     self._reach(trainer, D, texts, progress)
@@ -130,6 +131,6 @@ def held_out_loss(trainer: Trainer, tokens: np.ndarray, documents: np.ndarray) -
         for start in range(0, len(tokens), trainer.grid.batch):
             ids = torch.from_numpy(tokens[start : start + trainer.grid.batch].astype(np.int64))
             ids = ids.to(trainer.runtime.torch_device)
-            logits = trainer.net(ids).logits[:, :-1].float().flatten(0, 1)
-            losses.append(cross_entropy(logits, ids[:, 1:].flatten(), reduction="none"))
+            scores = logits(trainer.net, ids)[:, :-1].float().flatten(0, 1)
+            losses.append(cross_entropy(scores, ids[:, 1:].flatten(), reduction="none"))
     return clustered_mean(torch.cat(losses).cpu().numpy(), documents[:, 1:].ravel())

@@ -27,7 +27,7 @@ from companion.files import atomic, write_json
 from companion.ladder import text
 from companion.ladder.grid import Grid, Run
 from companion.ladder.run import TrainingRun
-from companion.ladder.trainer import Trainer
+from companion.ladder.trainer import PLAIN_STEPS, Trainer
 from companion.provenance import provenance
 from companion.runs import Progress, claimed, end_with_parent, silent
 from companion.runs.shards import ask, finished
@@ -51,6 +51,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     compiled: bool = False,
+    graph: bool = False,
     jobs: int = 1,
     progress: Progress = silent,
     client: Client | None = None,
@@ -68,6 +69,8 @@ def train(
         Continue what an interrupted call left, or remove it.
     compiled : bool
         Use `torch.compile` (needs a C++ compiler; pays for runs of more than some minutes).
+    graph : bool
+        Replay each step as one CUDA graph, see `companion.ladder.trainer`.
     jobs : int
         Runs trained at the same time, each in a process with its share of the CPU threads.
     progress : callable
@@ -90,6 +93,8 @@ def train(
     """
     if jobs > 1 and client is not None:
         raise InputError("jobs are processes of this machine: they do not go with shards")
+    if graph and not runtime.device.startswith("cuda"):
+        raise InputError(f"CUDA graphs need a CUDA device, not {runtime.device!r}")
     if jobs < 1:
         raise InputError(f"{jobs} jobs cannot train anything: use 1 or more")
     record = to_record(grid)
@@ -101,7 +106,7 @@ def train(
         stamp = ask(client, provenance, runtime, record)
         stamp |= {"jobs": jobs, "corpus": corpora, "baselines": baselines}
         write_json(folder / "provenance.json", stamp)
-        how = (runtime, compiled, ask(client, Runtime.matmul_peak, runtime))
+        how = (runtime, compiled, graph, ask(client, Runtime.matmul_peak, runtime))
         runs = [TrainingRun(grid, run, folder / run.name, *how) for run in grid.runs()]
         in_turn = (run.train(texts, progress) for run in runs)
         rows: Rows = []
@@ -124,13 +129,18 @@ def _seconds_a_step(grid: Grid, run: Run, runtime: Runtime) -> float:
     alike = replace(run, seed=0, learning_rate=1.0)
     if alike != run:
         return _seconds_a_step(grid, alike, runtime)
-    blocks = np.zeros(((TIMED_STEPS + 1) * grid.batch, grid.context), np.int64)
+    blocks = np.zeros(((TIMED_STEPS + PLAIN_STEPS + 1) * grid.batch, grid.context), np.int64)
     trainer = Trainer(grid, run, blocks, runtime)
-    trainer.update(0.0)
-    began = time.perf_counter()
-    for _ in range(TIMED_STEPS):
-        trainer.update(0.0)
-    return (time.perf_counter() - began) / TIMED_STEPS
+
+    def steps(count: int) -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            figures = trainer.update(0.0)
+        figures.tolist()  # waits for a GPU
+        return time.perf_counter() - began
+
+    steps(trainer.warm_up)
+    return steps(TIMED_STEPS) / TIMED_STEPS
 
 
 def _check_disk(grid: Grid, out: Path) -> None:

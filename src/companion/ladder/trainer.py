@@ -1,7 +1,11 @@
 """One training run: a trunk at constant rate, branches that decay, checkpoints that lose nothing.
 
 The state is (weights, Adam moments, step). The batch of a step is a function of the seed and the
-step alone, so a run that was killed continues to the same result, bit for bit on the same device.
+step alone, so a run that was killed continues to the same result, bit for bit on the same CPU.
+
+The small kernels of a step on a GPU wait for their launches. On request the step is recorded once,
+as a CUDA graph, and replayed, and losses are fetched some steps at a time. This has not been run
+on a GPU yet (`pytest -m gpu tests/ladder`).
 """
 
 from __future__ import annotations
@@ -17,13 +21,17 @@ import numpy as np
 from companion.errors import InputError
 from companion.files import atomic
 from companion.ladder.grid import Grid, Run
-from companion.ladder.model import build, parameter_groups
+from companion.ladder.model import build, logits, parameter_groups
 from companion.runs import Every, Journal
 from companion.runtime import Runtime
 
 CHECKPOINT_SECONDS = 60.0
 STRETCH = 4096
 """Blocks shuffled together: a longer training of the same seed begins as a shorter one does."""
+PLAIN_STEPS = 2
+"""On a GPU, steps before the recording: they make Adam's moments and the libraries' workspaces."""
+FETCH = 16
+"""Steps on a GPU between two looks at the losses."""
 
 
 class Diverged(RuntimeError):
@@ -31,18 +39,41 @@ class Diverged(RuntimeError):
 
 
 class Trainer:
-    """Weights, optimiser and step of one run on one device."""
+    """Weights, optimiser and step of one run on one device.
 
-    def __init__(self, grid: Grid, run: Run, tokens: np.ndarray, runtime: Runtime) -> None:
+    With `graphed`, on CUDA only, steps are recorded and replayed.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        run: Run,
+        tokens: np.ndarray,
+        runtime: Runtime,
+        graphed: bool = False,
+    ) -> None:
         import torch
 
         self.grid, self.run, self.runtime = grid, run, runtime
         self.tokens = tokens
         self.order = shuffled(len(tokens), run.seed)
         self.net = build(grid, run).to(runtime.torch_device)
+        self.graphed = graphed
+        self.warm_up = PLAIN_STEPS + 1 if self.graphed else 1  # steps that take longer than others
         groups = parameter_groups(self.net, grid, run)
-        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
+        for group in groups if self.graphed else ():
+            group["lr"] = torch.zeros((), device=runtime.torch_device)  # a replay reads it there
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=0.0, betas=(0.9, 0.95), fused=True, capturable=self.graphed
+        )
         self.step = 0
+        self._taken = 0
+        self._graph: Any = None
+
+    def compile(self) -> None:
+        """Compile the blocks: one after another, so that the first serves all."""
+        for block in self.net.model.layers:
+            block.compile()
 
     def batch(self, step: int) -> Any:
         """Token ids (batch, position) of one step."""
@@ -52,19 +83,61 @@ class Trainer:
         ids = torch.from_numpy(self.tokens[blocks].astype(np.int64))
         return ids.to(self.runtime.torch_device)
 
-    def update(self, factor: float) -> tuple[float, float]:
-        """One step at `factor` times the peak rates; returns loss (nats/token), gradient norm."""
+    def update(self, factor: float) -> Any:
+        """One step at `factor` times the peak rates; a tensor of loss (nats/token), gradient norm.
+
+        On a GPU it is not waited for.
+        """
         import torch
 
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        loss = self.loss(self.batch(self.step))
+            if self.graphed:
+                group["lr"].fill_(group["peak"] * factor)
+            else:
+                group["lr"] = group["peak"] * factor
+        ids = self.batch(self.step)
+        if not self.graphed:
+            figures = self._descend(ids)
+        elif self._taken < PLAIN_STEPS:
+            figures = self._aside(ids)
+        else:
+            figures = self._replay(ids)
+        self.step += 1
+        self._taken += 1
+        return torch.stack(figures)
+
+    def _descend(self, ids: Any) -> tuple[Any, Any]:
+        import torch
+
+        loss = self.loss(ids)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.grid.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.step += 1
-        return float(loss.detach()), float(norm)
+        return loss.detach(), norm
+
+    def _aside(self, ids: Any) -> tuple[Any, Any]:
+        """A plain step on a stream of its own, as a recording needs before it."""
+        import torch
+
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            figures = self._descend(ids)
+        torch.cuda.current_stream().wait_stream(aside)
+        return figures
+
+    def _replay(self, ids: Any) -> tuple[Any, Any]:
+        """The recorded step on `ids`; recorded first if it is not (which does not take it)."""
+        import torch
+
+        if self._graph is None:
+            self._ids, self._graph = ids, torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._figures = self._descend(self._ids)
+        self._ids.copy_(ids)
+        self._graph.replay()
+        return self._figures
 
     def loss(self, ids: Any) -> Any:
         """Mean next-token cross-entropy of blocks `ids` (batch, position), in nats."""
@@ -74,8 +147,8 @@ class Trainer:
         kind = self.runtime.torch_dtype
         device = self.runtime.torch_device.type
         with torch.autocast(device, kind, enabled=kind != torch.float32):
-            logits = self.net(ids).logits[:, :-1]
-        return cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
+            scores = logits(self.net, ids)[:, :-1]
+        return cross_entropy(scores.float().flatten(0, 1), ids[:, 1:].flatten())
 
     def save(self, path: Path) -> None:
         """Write weights, moments and step to one file, atomically."""
@@ -113,8 +186,10 @@ class Trainer:
         with torch.no_grad():
             for name, weight in self.net.named_parameters():
                 weight.copy_(state[f"weight/{name}"])
-                moments = {k: state[f"{k}/{name}"] for k in ("exp_avg", "exp_avg_sq")}
-                self.optimizer.state[weight] = {"step": state[f"step/{name}"].cpu(), **moments}
+                kept = self.optimizer.state[weight]
+                for key in ("step", "exp_avg", "exp_avg_sq"):
+                    value = state[f"{key}/{name}"]
+                    kept[key] = kept[key].copy_(value) if key in kept else value
 
     def save_pretrained(self, folder: Path) -> None:
         """Write the model in Hub layout, weights rounded to bfloat16."""
@@ -168,17 +243,26 @@ def advance(
     Diverged
         If the loss is not finite.
     """
+    import torch
+
     due = Every(CHECKPOINT_SECONDS)
     with Journal(checkpoint.with_suffix(".jsonl"), lambda row: row["step"] <= trainer.step) as log:
         while trainer.step < stop:
-            began = time.monotonic()
-            factor = schedule(trainer.grid, branch, trainer.step)
-            loss, norm = trainer.update(factor)
-            if not math.isfinite(loss):
-                raise Diverged(f"{trainer.run.name}: loss {loss} at step {trainer.step}")
-            row = {"step": trainer.step, "loss": loss, "gradient_norm": norm, "rate": factor}
-            log.append(row)
-            report(trainer.step, loss, trainer.grid.step_tokens / (time.monotonic() - began))
+            began, first = time.monotonic(), trainer.step
+            factors = [
+                schedule(trainer.grid, branch, step)
+                for step in range(first, min(stop, first + (FETCH if trainer.graphed else 1)))
+            ]
+            figures = [trainer.update(factor) for factor in factors]
+            figures = torch.stack(figures).tolist()
+            speed = len(factors) * trainer.grid.step_tokens / (time.monotonic() - began)
+            for step, (factor, (loss, norm)) in enumerate(
+                zip(factors, figures, strict=True), first + 1
+            ):
+                if not math.isfinite(loss):
+                    raise Diverged(f"{trainer.run.name}: loss {loss} at step {step}")
+                log.append({"step": step, "loss": loss, "gradient_norm": norm, "rate": factor})
+                report(step, loss, speed)
             if due.due():
                 log.flush()
                 trainer.save(checkpoint)

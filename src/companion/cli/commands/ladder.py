@@ -41,9 +41,14 @@ def train(
     resume: Resume = False,
     overwrite: Overwrite = False,
     device: Device = "auto",
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16 (masters float32).")] = "bfloat16",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16 (masters float32), or auto: what is fast here.")
+    ] = "auto",
     jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    graph: Annotated[
+        bool, typer.Option(help="Replay each step as one CUDA graph; not run on a GPU yet.")
+    ] = False,
     estimate: Estimate = False,
     rates_of: Annotated[
         Path | None, typer.Option(help="Folder or table of a sweep: each depth at its best rate.")
@@ -72,6 +77,7 @@ def train(
             resume=resume,
             overwrite=overwrite,
             compiled=compiled,
+            graph=graph,
             jobs=jobs,
             progress=progress,
             client=client,

@@ -85,8 +85,11 @@ def _download(model: OpenModel, work: Path) -> None:
 
 
 def _why(told: str) -> str:
-    """pip's last complaint, without addresses."""
-    errors = [line for line in told.splitlines() if line.startswith("ERROR:")] or [told.strip()]
+    """pip's last complaint, without addresses; of a traceback its last line."""
+    lines = told.splitlines() or [""]
+    errors = [line for line in lines if line.startswith("ERROR:")] or [told.strip()]
+    if errors[-1] == "ERROR: Exception:":
+        errors = [re.sub(r"^\w+: (\[Errno \d+\] )?", "", lines[-1])]
     plain = re.sub(r"\(from [^)]*\)|https?://\S+", "", errors[-1].removeprefix("ERROR:"))
     return " ".join(plain.split()) or "pip gave no reason"
 
