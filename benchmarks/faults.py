@@ -404,12 +404,17 @@ def prepared(root: Path) -> dict[str, Case]:
             ("fetch", "tiny"), "cache/models", (), (), _index(root / "index"), "cache/models/**/*"
         ),
         "build": Case(
-            ("build", "--execute-only"),
+            (
+                "build",
+                "--execute-only",
+                "--jobs",
+                "1",
+            ),  # threads a chapter do not depend on the rest
             "src/_build/stage",
             (),
             (),
             _book(root / "book"),
-            "src/_build/stage/chapter*.ipynb",
+            "src/_build/stage/**/chapter*.ipynb",
         ),
     }
 
@@ -453,7 +458,10 @@ def _book(folder: Path) -> Callable[[Path], None]:
 
     def enter(place: Path) -> None:
         shutil.copytree(folder, place / "src", dirs_exist_ok=True)
-        os.environ["COMPANION_BOOK"] = str(place / "src")
+        os.environ |= {
+            "COMPANION_BOOK": str(place / "src"),
+            "COMPANION_CACHE": str(place / "cache"),
+        }
 
     return enter
 

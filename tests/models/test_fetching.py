@@ -99,6 +99,14 @@ def test_a_package_that_is_not_there_is_one_sentence(index):
     assert _kept() == []
 
 
+def test_of_a_traceback_of_pip_the_last_line_is_told():
+    told = (
+        "ERROR: Exception:\nTraceback (most recent call last):\nOSError: [Errno 28] No space left"
+    )
+    assert fetching._why(told) == "No space left"
+    assert fetching._why("WARNING: x\nERROR: none found (from http://x/y)\n") == "none found"
+
+
 def test_offline_nothing_is_tried(index, monkeypatch):
     monkeypatch.setenv("COMPANION_OFFLINE", "1")
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("pip was called"))

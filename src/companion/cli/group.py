@@ -102,7 +102,8 @@ class Root(Group):
 def _ran_out(failure: Exception) -> bool:
     """Whether memory ran out, as Python or as torch says it."""
     told = str(failure).lower()
-    return isinstance(failure, MemoryError) or "allocate memory" in told or "out of memory" in told
+    signs = ("allocate memory", "out of memory", "can't start new thread")
+    return isinstance(failure, MemoryError) or any(sign in told for sign in signs)
 
 
 def _summary(command: str) -> str:

@@ -36,13 +36,13 @@ CITED = {
 """Statistics by the name under which the prose cites their sentence."""
 
 IN_BANDS = {
-    "rotation times blocks": ("middle_rotation", True),
-    "evenness": ("rotation_evenness", False),
-    "cosine of neighbours": ("cosine", False),
-    "swap / skip": ("swap_over_skip", True),
-    "parallel / skip": ("parallel_over_skip", True),
+    "rotation times blocks": "middle_rotation",
+    "evenness": "rotation_evenness",
+    "cosine of neighbours": "cosine",
+    "swap / skip": "swap_over_skip",
+    "parallel / skip": "parallel_over_skip",
 }
-"""Names of the statistics in the stored quantisation errors; True where errors are relative."""
+"""Names of the statistics in the stored quantisation errors."""
 
 
 def words(c: Comparison, judged: Iterable[Claim], errors: Mapping[str, Any]) -> dict[str, str]:
@@ -234,7 +234,7 @@ def error_band(errors: Mapping[str, Any], r: Row, name: str) -> tuple[float, flo
     value = STATISTICS[name](r)
     if value is None or name not in IN_BANDS:
         return None
-    return band(errors, r.name, value.estimate, *IN_BANDS[name])
+    return band(errors, r.name, value.estimate, IN_BANDS[name])
 
 
 def band_words(errors: Mapping[str, Any], c: Comparison) -> str:

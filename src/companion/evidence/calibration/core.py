@@ -54,22 +54,27 @@ def of_language_models(losses: xr.Dataset, table: pd.DataFrame) -> list[Claim]:
     in_rows = {"seeds": table.loc[table["parallel"] == ROW, "seed"].nunique()}
     where = _trained(loss, table)
     measured = [
-        ("variance-inverse", seeds.exponent(loss), "exponent of what averaging removes", met),
         (
-            "average-as-depth",
+            "core-lm-variance-inverse",
+            seeds.exponent(loss),
+            "exponent of what averaging removes",
+            met,
+        ),
+        (
+            "core-lm-average-as-depth",
             seeds.share_of_depth(loss),
             "gain of averaging two, over that of twice the depth",
             met,
         ),
         (
-            "blocks-side-by-side",
+            "core-lm-blocks-side-by-side",
             side_by_side(table, ROW),
             f"share of depth's gain lost in rows of {ROW}",
             in_rows,
         ),
     ]
     return [
-        judge(f"core-lm-{key}", [of(found, name)], where, data="ladder", met=needs)
+        judge(key, [of(found, name)], where, data="ladder", met=needs)
         for key, found, name, needs in measured
     ]
 

@@ -12,12 +12,14 @@ from companion.evidence.calibration.verdict import WORDS, verdict_for
 from companion.files import stored
 
 BANDS = {
-    "evenness of rotation": ("rotation_evenness", False),
-    "neighbour cosine": ("cosine", False),
-    "swap / skip": ("swap_over_skip", True),
-    "parallel / skip": ("parallel_over_skip", True),
+    "evenness of rotation": "rotation_evenness",
+    "neighbour cosine": "cosine",
+    "swap / skip": "swap_over_skip",
+    "parallel / skip": "parallel_over_skip",
 }
-"""Statistics of the calibration by their names in the stored errors; True: relative ones."""
+"""Statistics of the calibration by their names in the stored errors."""
+RELATIVE = {"middle_rotation", "swap_over_skip", "parallel_over_skip"}
+"""Of those names the ones whose shift is a share of the value."""
 
 
 def errors() -> dict[str, Any]:
@@ -29,7 +31,7 @@ def errors() -> dict[str, Any]:
 
 
 def band(
-    known: Mapping[str, Any], model: str, value: float, key: str, relative: bool
+    known: Mapping[str, Any], model: str, value: float, key: str
 ) -> tuple[float, float] | None:
     """How far the quantisation of a model's file may have moved a statistic: low and high end.
 
@@ -45,14 +47,12 @@ def band(
         The statistic of that model.
     key : str
         Its name in the stored errors.
-    relative : bool
-        Whether the shift is a share of the value.
     """
     schemes = [s for s, about in known.get("schemes", {}).items() if about["model"] == model]
     shifts = known["bands"][schemes[0]].get(key) if schemes else None
     if shifts is None:
         return None
-    shift = abs(value) * shifts["largest_relative"] if relative else shifts["largest"]
+    shift = abs(value) * shifts["largest_relative"] if key in RELATIVE else shifts["largest"]
     return value - shift, value + shift
 
 
@@ -89,7 +89,7 @@ def _moved(
     """The statistics as they are, and with every combination of the ends of their bands."""
     yield dict(statistics)
     here = {name: statistics[name] for name in BANDS if name in statistics}
-    bands = {name: band(known, model, value, *BANDS[name]) for name, value in here.items()}
+    bands = {name: band(known, model, value, BANDS[name]) for name, value in here.items()}
     ends = {name: found for name, found in bands.items() if found}
     for chosen in product(*ends.values()):
         yield {**statistics, **dict(zip(ends, chosen, strict=True))}
