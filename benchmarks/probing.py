@@ -5,7 +5,7 @@ for every layer, every per-token value kept and concatenated, statistics at the 
 the lens below 1 it replays the last block on all tokens and reads as many of them as ours does.
 
 python benchmarks/probing.py [--quick] [--json] [--device cuda] [--memory]
-                             [--model NAME_OR_FOLDER] [--share X|auto]
+                             [--model NAME_OR_FOLDER] [--share X|auto] [--profile]
 """
 
 from __future__ import annotations
@@ -186,9 +186,7 @@ def compare(
         "device": runtime.device_name,
         "dtype": runtime.dtype,
     }
-    if runtime.device.startswith("cuda"):
-        result |= against_floor(model, case, own / tokens.numel())
-    return result
+    return result | against_floor(model, case, definite, 1 / result["ours"])
 
 
 def build(case: Case, runtime: Runtime) -> models.Model:
@@ -202,14 +200,40 @@ def draw(case: Case, V: int, blocks: int) -> Tensor:
     return torch.randint(0, V, (blocks, case.block), generator=generator)
 
 
-def against_floor(model: models.Model, case: Case, spent: float) -> dict[str, float]:
-    """Time of forward pass and ell unembeddings at the measured matmul peak, over ours."""
-    peak = model.runtime.matmul_peak(8192)
+def against_floor(model: models.Model, case: Case, share: float, spent: float) -> dict[str, float]:
+    """Time of the products that no probe can do without, at the measured matmul peak, over ours.
+
+    A token takes one forward pass with its logits and, at `share` of the tokens, the last block and
+    the unembedding once more for every layer. `spent` is what ours takes, seconds a token.
+    """
+    peak = model.runtime.matmul_peak(8192 if model.runtime.device.startswith("cuda") else 2048)
     blocks = 2 * sum(p.numel() for p in model.blocks.parameters() if p.ndim == 2)
     attention = 2 * 2 * model.m * case.block * model.ell
-    unembed = 2 * model.m * model.V * model.ell
-    floor = (blocks + attention + unembed) / peak
-    return {"fraction_of_peak": floor / spent, "peak_flops": peak, "floor_seconds": floor}
+    unembed = 2 * model.m * model.V
+    floor = (blocks + attention) * (1 + share) + unembed * (1 + share * model.ell)
+    return {
+        "fraction_of_peak": floor / peak / spent,
+        "peak_flops": peak,
+        "floor_seconds": floor / peak,
+    }
+
+
+def profile(model: models.Model, case: Case, share: str) -> list[dict[str, Any]]:
+    """The ten operators that take most of our time, each with its share, from torch's profiler."""
+    from torch.profiler import ProfilerActivity, profile
+
+    runtime, tokens = model.runtime, draw(case, model.V, case.blocks)
+    on_gpu = runtime.device.startswith("cuda")
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
+    options = {"batch_size": case.at_once, "noise_batches": 0, "lens_fraction": share}
+    probing.probe(model, tokens[: case.at_once, :64], **options)
+    with profile(activities=kinds) as record:
+        probing.probe(model, tokens, **options)
+    field = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    spent = {one.key: (getattr(one, field), one.count) for one in record.key_averages()}
+    whole = sum(time for time, _ in spent.values())
+    first = sorted(spent.items(), key=lambda item: -item[1][0])[:10]
+    return [{"operator": k, "share": t / whole, "calls": n} for k, (t, n) in first]
 
 
 def memory_growth(runtime: Runtime, first: int = 100_000, last: int = 1_000_000) -> dict[str, Any]:
@@ -249,6 +273,7 @@ def main() -> None:
     parser.add_argument("--model", help="a pretrained model, by name or folder")
     parser.add_argument("--share", default="1.0", help="of the tokens whose lens is read, or auto")
     parser.add_argument("--compile", action="store_true", help="fused reduction (default on CUDA)")
+    parser.add_argument("--profile", action="store_true", help="only where our time goes")
     arguments = parser.parse_args()
     runtime = Runtime.choose(arguments.device)
     on_gpu = runtime.device.startswith("cuda")
@@ -259,6 +284,10 @@ def main() -> None:
     else:
         case = (pythia_case if on_gpu else ladder_case)(arguments.quick)
         model = build(case, runtime)
+    if arguments.profile:
+        for row in profile(model, case, arguments.share):
+            print(f"{row['share']:6.1%}  {row['calls']:>7,}  {row['operator']}")
+        return
     result = compare(model, case, repeats, arguments.compile or on_gpu, arguments.share)
     if arguments.memory or not (arguments.quick or arguments.model):
         result |= memory_growth(runtime)
