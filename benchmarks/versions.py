@@ -58,6 +58,7 @@ def row(python: str, which: str, tests: list[str]) -> dict[str, Any]:
         return about | {"result": "not on this machine"}
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
+        place.chmod(0o755)  # a test reads it as another user
         limits = place / "limits.txt"
         limits.write_text("\n".join(constraints(which)) + "\n", "utf-8")
         at = place / "bin" / "python"
