@@ -401,15 +401,15 @@ def prepared(root: Path) -> dict[str, Case]:
             ("ablate", last, "--batch-size", "1", "--block-length", "32", *read, "512"), "a.nc"
         ),
         "fetch": Case(
-            ("fetch", "tiny"), "cache/models", (), (), _index(root / "index"), "cache/models/**/*"
+            ("fetch", "tiny", "--no-unpack"),
+            "cache/models",
+            (),
+            (),
+            _index(root / "index"),
+            "cache/models/**/*",
         ),
-        "build": Case(
-            (
-                "build",
-                "--execute-only",
-                "--jobs",
-                "1",
-            ),  # threads a chapter do not depend on the rest
+        "build": Case(  # one chapter at a time, so that its threads do not depend on the others
+            ("build", "--execute-only", "--jobs", "1"),
             "src/_build/stage",
             (),
             (),

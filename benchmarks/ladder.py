@@ -2,9 +2,9 @@
 
 Both take the same optimiser steps on the same batches of random tokens. The baseline is the model's
 own forward in float32, without compilation and without a recorded step; ours is what
-`companion ladder train` runs, bfloat16 with float32 masters, on a GPU as one CUDA graph.
+`companion ladder train` runs in bfloat16, with float32 masters.
 
-    python benchmarks/ladder.py [--quick] [--json] [--device DEVICE] [--compile]
+    python benchmarks/ladder.py [--quick] [--json] [--device DEVICE] [--compile] [--graph]
                                 [--width M] [--depth ELL] [--batch BLOCKS]
 """
 
@@ -17,6 +17,7 @@ import statistics
 import numpy as np
 from clock import seconds
 
+from companion.ladder.graphs import GraphedTrainer
 from companion.ladder.grid import Grid, Run
 from companion.ladder.model import flops_per_token
 from companion.ladder.trainer import Trainer
@@ -31,12 +32,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--device", default="auto", help="where to train")
     parser.add_argument("--compile", action="store_true", help="compile our blocks")
+    parser.add_argument("--graph", action="store_true", help="replay our step as one CUDA graph")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--depth", type=int, default=8)
     parser.add_argument("--batch", type=int, default=16, help="blocks of 256 tokens a step")
     chosen = parser.parse_args()
     grid = Grid(widths=(chosen.width,), depths=(chosen.depth,), tokens=(2**24,), batch=chosen.batch)
-    figures = measure(grid, chosen.device, chosen.compile, 4 if chosen.quick else 15)
+    kind = GraphedTrainer if chosen.graph else Trainer
+    figures = measure(grid, kind, chosen.device, chosen.compile, 4 if chosen.quick else 15)
     print(json.dumps(figures, indent=2) if chosen.json else text(figures))
 
 
@@ -47,15 +50,15 @@ class Plain(Trainer):
         return self.net(ids, labels=ids).loss
 
 
-def measure(grid: Grid, device: str, compiled: bool, rounds: int) -> dict:
+def measure(grid: Grid, kind: type[Trainer], device: str, compiled: bool, rounds: int) -> dict:
     """Median tokens a second of both ways to take a step, over `rounds` turns after a warm-up."""
     run = Run(grid.widths[0], grid.depths[0], 0, grid.learning_rates[0])
     blocks = (rounds + WARM_UP) * grid.batch
     tokens = np.random.default_rng(0).integers(0, grid.vocabulary, (blocks, grid.context))
     tokens = tokens.astype(np.uint16)
-    kinds = {kind: Runtime.choose(device, kind) for kind in ("float32", "bfloat16")}
-    plain = Plain(grid, run, tokens, kinds["float32"], graphed=False)
-    ours = Trainer(grid, run, tokens, kinds["bfloat16"])
+    kinds = {dtype: Runtime.choose(device, dtype) for dtype in ("float32", "bfloat16")}
+    plain = Plain(grid, run, tokens, kinds["float32"])
+    ours = kind(grid, run, tokens, kinds["bfloat16"])
     if compiled:
         ours.compile()
     where = kinds["bfloat16"].torch_device
@@ -75,6 +78,7 @@ def measure(grid: Grid, device: str, compiled: bool, rounds: int) -> dict:
         "model": run.name,
         "step_tokens": grid.step_tokens,
         "compiled": compiled,
+        "trainer": kind.__name__,
         "device": kinds["bfloat16"].device_name,
         "fraction_of_peak": own * flops_per_token(ours.net) / peak,
         "peak_flops_per_second": peak,

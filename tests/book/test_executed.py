@@ -42,8 +42,7 @@ def test_the_book_shows_the_sources_as_they_are_now(built):
 def test_a_chapter_ran_without_errors_or_warnings(built, chapter):
     outputs = _outputs(built, chapter)
     assert [o for o in outputs if o.output_type == "error"] == []
-    told = [o.text for o in outputs if o.get("name") == "stderr"]
-    assert [text for text in told if not text.startswith("note: dequantising ")] == []  # once
+    assert [o.text for o in outputs if o.get("name") == "stderr"] == []
 
 
 @each_chapter

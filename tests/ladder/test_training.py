@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 from companion.errors import InputError
 from companion.ladder import runner, text
+from companion.ladder.graphs import PLAIN_STEPS, GraphedTrainer
 from companion.ladder.grid import Grid
 from companion.ladder.model import build, flops_per_token, initial_std, logits
-from companion.ladder.trainer import PLAIN_STEPS, STRETCH, Trainer, schedule, shuffled
+from companion.ladder.trainer import STRETCH, Trainer, schedule, shuffled
 from companion.runtime import Runtime
 from companion.settings import to_record
 from companion.statistics.intervals import Interval
@@ -71,6 +72,7 @@ def test_a_killed_training_continues_to_the_same_bits(grid, tmp_path, runtime, a
 CHILD = """
 import json, sys
 from companion.ladder import runner, trainer
+from companion.ladder.graphs import PLAIN_STEPS, GraphedTrainer
 from companion.ladder.grid import Grid
 from companion.runtime import Runtime
 trainer.CHECKPOINT_SECONDS = 0.01
@@ -295,7 +297,7 @@ def test_cuda_graph_takes_the_same_steps_and_resumes(grid, tmp_path, compiled):
         pytest.skip("no CUDA device")
     tokens = np.random.default_rng(0).integers(0, grid.vocabulary, (128, grid.context))
     how = (grid, grid.runs()[0], tokens.astype(np.uint16), Runtime.choose("cuda", "float32"))
-    plain, graphed = Trainer(*how), Trainer(*how, graphed=True)
+    plain, graphed = Trainer(*how), GraphedTrainer(*how)
     if compiled:
         graphed.compile()
     for step in range(PLAIN_STEPS + 4):

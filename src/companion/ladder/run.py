@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from companion.files import write_json
+from companion.ladder.graphs import GraphedTrainer
 from companion.ladder.grid import Grid, Run
 from companion.ladder.model import flops_per_token, logits
 from companion.ladder.text import Texts
@@ -43,7 +44,8 @@ class TrainingRun:
         wanted = sorted(self.grid.tokens)
         if not all(self._result(f"D{D}").exists() for D in wanted):
             self.folder.mkdir(exist_ok=True)
-            trainer = Trainer(self.grid, self.run, texts.train, self.runtime, self.graph)
+            kind = GraphedTrainer if self.graph else Trainer
+            trainer = kind(self.grid, self.run, texts.train, self.runtime)
             if self.compiled:
                 trainer.compile()
             for D in wanted:

@@ -27,7 +27,7 @@ from companion.files import atomic, write_json
 from companion.ladder import text
 from companion.ladder.grid import Grid, Run
 from companion.ladder.run import TrainingRun
-from companion.ladder.trainer import PLAIN_STEPS, Trainer
+from companion.ladder.trainer import Trainer
 from companion.provenance import provenance
 from companion.runs import Progress, claimed, end_with_parent, silent
 from companion.runs.shards import ask, finished
@@ -70,7 +70,7 @@ def train(
     compiled : bool
         Use `torch.compile` (needs a C++ compiler; pays for runs of more than some minutes).
     graph : bool
-        Replay each step as one CUDA graph, see `companion.ladder.trainer`.
+        Replay each step as one CUDA graph, see `companion.ladder.graphs`.
     jobs : int
         Runs trained at the same time, each in a process with its share of the CPU threads.
     progress : callable
@@ -129,7 +129,7 @@ def _seconds_a_step(grid: Grid, run: Run, runtime: Runtime) -> float:
     alike = replace(run, seed=0, learning_rate=1.0)
     if alike != run:
         return _seconds_a_step(grid, alike, runtime)
-    blocks = np.zeros(((TIMED_STEPS + PLAIN_STEPS + 1) * grid.batch, grid.context), np.int64)
+    blocks = np.zeros(((TIMED_STEPS + 1) * grid.batch, grid.context), np.int64)
     trainer = Trainer(grid, run, blocks, runtime)
 
     def steps(count: int) -> float:
@@ -139,7 +139,7 @@ def _seconds_a_step(grid: Grid, run: Run, runtime: Runtime) -> float:
         figures.tolist()  # waits for a GPU
         return time.perf_counter() - began
 
-    steps(trainer.warm_up)
+    steps(1)
     return steps(TIMED_STEPS) / TIMED_STEPS
 
 

@@ -2,10 +2,6 @@
 
 The state is (weights, Adam moments, step). The batch of a step is a function of the seed and the
 step alone, so a run that was killed continues to the same result, bit for bit on the same CPU.
-
-The small kernels of a step on a GPU wait for their launches. On request the step is recorded once,
-as a CUDA graph, and replayed, and losses are fetched some steps at a time. This has not been run
-on a GPU yet (`pytest -m gpu tests/ladder`).
 """
 
 from __future__ import annotations
@@ -28,10 +24,6 @@ from companion.runtime import Runtime
 CHECKPOINT_SECONDS = 60.0
 STRETCH = 4096
 """Blocks shuffled together: a longer training of the same seed begins as a shorter one does."""
-PLAIN_STEPS = 2
-"""On a GPU, steps before the recording: they make Adam's moments and the libraries' workspaces."""
-FETCH = 16
-"""Steps on a GPU between two looks at the losses."""
 
 
 class Diverged(RuntimeError):
@@ -39,36 +31,21 @@ class Diverged(RuntimeError):
 
 
 class Trainer:
-    """Weights, optimiser and step of one run on one device.
+    """Weights, optimiser and step of one run on one device."""
 
-    With `graphed`, on CUDA only, steps are recorded and replayed.
-    """
+    fetch = 1
+    """Steps between two looks at the losses."""
 
-    def __init__(
-        self,
-        grid: Grid,
-        run: Run,
-        tokens: np.ndarray,
-        runtime: Runtime,
-        graphed: bool = False,
-    ) -> None:
+    def __init__(self, grid: Grid, run: Run, tokens: np.ndarray, runtime: Runtime) -> None:
         import torch
 
         self.grid, self.run, self.runtime = grid, run, runtime
         self.tokens = tokens
         self.order = shuffled(len(tokens), run.seed)
         self.net = build(grid, run).to(runtime.torch_device)
-        self.graphed = graphed
-        self.warm_up = PLAIN_STEPS + 1 if self.graphed else 1  # steps that take longer than others
         groups = parameter_groups(self.net, grid, run)
-        for group in groups if self.graphed else ():
-            group["lr"] = torch.zeros((), device=runtime.torch_device)  # a replay reads it there
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=0.0, betas=(0.9, 0.95), fused=True, capturable=self.graphed
-        )
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True)
         self.step = 0
-        self._taken = 0
-        self._graph: Any = None
 
     def compile(self) -> None:
         """Compile the blocks: one after another, so that the first serves all."""
@@ -86,27 +63,22 @@ class Trainer:
     def update(self, factor: float) -> Any:
         """One step at `factor` times the peak rates; a tensor of loss (nats/token), gradient norm.
 
-        On a GPU it is not waited for.
+        A GPU is not waited for.
         """
         import torch
 
-        for group in self.optimizer.param_groups:
-            if self.graphed:
-                group["lr"].fill_(group["peak"] * factor)
-            else:
-                group["lr"] = group["peak"] * factor
-        ids = self.batch(self.step)
-        if not self.graphed:
-            figures = self._descend(ids)
-        elif self._taken < PLAIN_STEPS:
-            figures = self._aside(ids)
-        else:
-            figures = self._replay(ids)
+        self.set_rates(factor)
+        figures = self.descend(self.batch(self.step))
         self.step += 1
-        self._taken += 1
         return torch.stack(figures)
 
-    def _descend(self, ids: Any) -> tuple[Any, Any]:
+    def set_rates(self, factor: float) -> None:
+        """Learning rates of the next step, `factor` times their peaks."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
+
+    def descend(self, ids: Any) -> tuple[Any, Any]:
+        """One step of Adam on blocks `ids` (batch, position): its loss and gradient norm."""
         import torch
 
         loss = self.loss(ids)
@@ -115,29 +87,6 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss.detach(), norm
-
-    def _aside(self, ids: Any) -> tuple[Any, Any]:
-        """A plain step on a stream of its own, as a recording needs before it."""
-        import torch
-
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            figures = self._descend(ids)
-        torch.cuda.current_stream().wait_stream(aside)
-        return figures
-
-    def _replay(self, ids: Any) -> tuple[Any, Any]:
-        """The recorded step on `ids`; recorded first if it is not (which does not take it)."""
-        import torch
-
-        if self._graph is None:
-            self._ids, self._graph = ids, torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._figures = self._descend(self._ids)
-        self._ids.copy_(ids)
-        self._graph.replay()
-        return self._figures
 
     def loss(self, ids: Any) -> Any:
         """Mean next-token cross-entropy of blocks `ids` (batch, position), in nats."""
@@ -248,21 +197,18 @@ def advance(
     due = Every(CHECKPOINT_SECONDS)
     with Journal(checkpoint.with_suffix(".jsonl"), lambda row: row["step"] <= trainer.step) as log:
         while trainer.step < stop:
-            began, first = time.monotonic(), trainer.step
-            factors = [
-                schedule(trainer.grid, branch, step)
-                for step in range(first, min(stop, first + (FETCH if trainer.graphed else 1)))
-            ]
-            figures = [trainer.update(factor) for factor in factors]
-            figures = torch.stack(figures).tolist()
-            speed = len(factors) * trainer.grid.step_tokens / (time.monotonic() - began)
-            for step, (factor, (loss, norm)) in enumerate(
-                zip(factors, figures, strict=True), first + 1
-            ):
+            began, steps = (
+                time.monotonic(),
+                range(trainer.step, min(trainer.step + trainer.fetch, stop)),
+            )
+            factors = [schedule(trainer.grid, branch, step) for step in steps]
+            figures = torch.stack([trainer.update(factor) for factor in factors]).tolist()
+            speed = len(steps) * trainer.grid.step_tokens / (time.monotonic() - began)
+            for step, factor, (loss, norm) in zip(steps, factors, figures, strict=True):
                 if not math.isfinite(loss):
-                    raise Diverged(f"{trainer.run.name}: loss {loss} at step {step}")
-                log.append({"step": step, "loss": loss, "gradient_norm": norm, "rate": factor})
-                report(step, loss, speed)
+                    raise Diverged(f"{trainer.run.name}: loss {loss} at step {step + 1}")
+                log.append({"step": step + 1, "loss": loss, "gradient_norm": norm, "rate": factor})
+                report(step + 1, loss, speed)
             if due.due():
                 log.flush()
                 trainer.save(checkpoint)

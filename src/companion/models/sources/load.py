@@ -104,13 +104,17 @@ def _open(model: OpenModel, revision: str) -> _Place:
             f"model {model.name!r} has no revision {revision!r}: use {model.name}, or "
             f"{model.name}@original for {model.original} on the Hub"
         )
-    folder = dequantised(fetch(model), _tell, model.sha256)
     origin = {
         "quantisation": model.quantisation,
         "sha256": model.sha256,
         "original": model.original,
     }
-    return _Place(str(folder), {"local_files_only": True}, origin)
+    return _Place(str(unpacked(model)), {"local_files_only": True}, origin)
+
+
+def unpacked(model: OpenModel) -> Path:
+    """The folder of a registered model's weights, dequantised; fetched first if it is not here."""
+    return dequantised(fetch(model), _tell, model.sha256)
 
 
 def _file(path: Path, revision: str) -> _Place:

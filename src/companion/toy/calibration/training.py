@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,9 +17,6 @@ from companion.toy.calibration.design import Design, Task, tasks
 from companion.toy.networks import draws
 from companion.toy.networks.teachers import Targets, Teachers
 from companion.toy.training.engine import Engine
-
-if TYPE_CHECKING:
-    pass
 
 TIMED_STEPS = 3
 Answers = dict[tuple[int, int], Targets]
