@@ -128,13 +128,17 @@ def _interrupt_once(there):
 
 
 def test_an_interrupt_ends_workers_and_kernels(tiny_book, write_chapter):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored behind a shell's &
     write_chapter("endless", "import time\ntime.sleep(300)")
     ours = psutil.Process()
     begins = tiny_book.partial / "endless.ipynb"
     threading.Thread(target=_interrupt_once, args=(begins,), daemon=True).start()
     begun = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        _run(tiny_book)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _run(tiny_book)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - begun < 60
     _, alive = psutil.wait_procs(ours.children(recursive=True), timeout=5)
     assert not [process for process in alive if "ipykernel" in " ".join(process.cmdline())]
