@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from companion import probing
 from companion.corpus import open_source
@@ -14,17 +15,25 @@ from companion.probing.lens.last_block import replayed_at, separable
 from companion.probing.lens.share import lens_share, lenses_read
 from companion.probing.sweep import memory
 
+SPLIT = ["mlp", "self_attn.q_proj", "self_attn.o_proj"]
+SEPARABLE = {
+    "llama": SPLIT,
+    "gemma3": SPLIT,
+    "mixtral": SPLIT,
+    "gpt_neox": ["mlp", "attention.dense"],
+}
 
-@pytest.mark.parametrize("family", ["llama", "gpt_neox", "gemma3", "mixtral"])
+
+@pytest.mark.parametrize("family", SEPARABLE)
 def test_a_replay_at_some_tokens_is_the_replay_at_all_of_them(family, build_model, tokens):
     model = build_model(family, "float64")
     positions = torch.tensor([1, 5, 14, 30])
     with torch.no_grad():
         stream = capture(model, tokens)
-        mlp = separable(model, stream, 1e-8)
-        assert mlp in ("mlp", "block_sparse_moe")
+        parts = separable(model, stream, 1e-8)
+        assert parts == SEPARABLE[family]
         for h in stream.h[:-1]:
-            some, whole = (replayed_at(model, stream, positions, part)(h) for part in (mlp, None))
+            some, whole = (replayed_at(model, stream, positions, part)(h) for part in (parts, []))
             torch.testing.assert_close(some, whole, rtol=1e-9, atol=1e-9)
 
 
@@ -33,18 +42,57 @@ def test_a_part_that_mixes_tokens_is_left_whole(build_model, tokens):
     mlp, own = model.blocks[-1].mlp, model.blocks[-1].mlp.forward
     mlp.forward = lambda x: own(x) + x.cumsum(-2)
     with torch.no_grad():
-        assert separable(model, capture(model, tokens), 1e-3) is None
+        assert separable(model, capture(model, tokens), 1e-3) == []
     certificate = probing.certify(model)
-    assert certificate["by_token"] is None
+    assert certificate["by_token"] == []
 
 
-def test_pieces_of_logits_reduce_to_the_same(llama, draw, monkeypatch):
-    tokens = draw(4, 16)
-    whole = probing.probe(llama, tokens, lens="both")
+@pytest.mark.parametrize("family", ["llama", "gemma2", "cohere"])  # plain, soft cap, scale
+def test_pieces_of_logits_reduce_to_the_same(family, build_model, draw, monkeypatch):
+    model, tokens = build_model(family), draw(4, 16)
+    assert probing.certify(model)["by_column"]
+    whole = probing.probe(model, tokens, lens="both")
     monkeypatch.setattr(readout, "chunk_size", lambda device, bytes_each: 1)
-    pieces = probing.probe(llama, tokens, lens="both")
-    for name in ("cross_entropy", "kl_logit", "entropy", "top1_logit"):
+    monkeypatch.setattr(readout, "COLUMNS", 7)
+    pieces = probing.probe(model, tokens, lens="both")
+    for name in ("cross_entropy", "kl", "kl_logit", "entropy", "top1_logit"):
         np.testing.assert_allclose(pieces[name], whole[name], rtol=1e-4, atol=1e-5)
+
+
+def test_sums_of_pieces_are_those_of_float64_softmax():
+    generator = torch.Generator().manual_seed(0)
+    logits = 20 * torch.randn(3, 10, 200, generator=generator, dtype=torch.float64) + 1000
+    target = torch.randint(0, 200, (10,), generator=generator)
+    sums = readout.reduce_logits(logits[..., :3], target)
+    for at in range(3, 200, 50):
+        sums = sums.merge(readout.reduce_logits(logits[..., at : at + 50], target - at))
+    p, final = logits.softmax(-1).numpy(), logits[-1].softmax(-1).numpy()
+    likely = np.take_along_axis(p, np.broadcast_to(target.numpy(), (3, 10))[..., None], -1)
+    expected = (
+        -np.log(likely[..., 0]),
+        stats.entropy(p, axis=-1),
+        stats.entropy(np.broadcast_to(final, p.shape), p, axis=-1),
+        p.argmax(-1) == final.argmax(-1),
+    )
+    for ours, theirs in zip(sums.quantities(), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_a_head_that_weighs_tokens_against_each_other_is_read_whole(build_model, draw):
+    model = build_model("llama")
+    own = model.net.forward
+
+    def normed(*args, **kwargs):
+        answer = own(*args, **kwargs)
+        answer.logits = answer.logits.log_softmax(-1)
+        return answer
+
+    model.net.forward = normed
+    certificate = probing.certify(model)
+    assert not certificate["by_column"]
+    assert readout.Reading.of(model, certificate).columns == model.V
+    result = probing.probe(model, draw(2, 16))
+    assert np.isfinite(result.cross_entropy.sel(group="rest", statistic="mean")[:-1]).all()
 
 
 def test_the_share_costs_about_a_forward_pass(build_model):
@@ -72,22 +120,26 @@ def test_the_share_by_cost_is_the_same_run_as_that_number(build_model, draw, tmp
 
 def test_a_large_vocabulary_never_has_all_its_logits_at_once(build_model, draw, monkeypatch):
     model = build_model("gemma3", vocab_size=262_144)
-    tokens, largest, real = draw(2, 24), [0], type(model).readout
+    tokens, largest, real = draw(2, 24), [0], type(model).head
 
-    def watched(self, z):
-        logits = real(self, z)
+    def watched(self, z, columns=None):
+        logits = real(self, z, columns)
         largest[0] = max(largest[0], logits.nbytes)
         return logits
 
     with torch.no_grad():
         certificate = probing.certify(model)
     assert certificate["lens"] <= certificate["tolerance"]
-    monkeypatch.setattr(type(model), "readout", watched)
-    monkeypatch.setattr("companion.probing.sweep.run.certify", lambda *_: {"by_token": None})
-    result = probing.probe(model, tokens, lens="both")
+    monkeypatch.setattr(type(model), "head", watched)
     settings = probing.settings.Settings(lens="both")
-    assert np.isfinite(result.cross_entropy_logit.sel(statistic="mean").values[0]).all()
-    assert largest[0] <= memory.logit_bytes(model, settings) < 46 * 6 * model.V * 4
+    for by_column, columns in ((False, model.V), (True, readout.COLUMNS)):
+        certificate = {"by_token": [], "by_column": by_column}
+        monkeypatch.setattr("companion.probing.sweep.run.certify", lambda *_, c=certificate: c)
+        largest[0] = 0
+        result = probing.probe(model, tokens, lens="both")
+        assert np.isfinite(result.cross_entropy_logit.sel(statistic="mean").values[0]).all()
+        most = memory.logit_bytes(model, settings, columns)
+        assert 0 < largest[0] <= most < 46 * 6 * model.V * 4
 
 
 def test_a_transformers_model_in_memory_is_probed_as_it_is(llama, tokens):

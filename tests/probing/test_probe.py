@@ -18,7 +18,7 @@ from companion.corpus import Block
 from companion.files import read_netcdf
 from companion.models import load_model
 from companion.probing.dataset import to_state
-from companion.probing.lens.readout import Final, reduce_logits
+from companion.probing.lens.readout import reduce_logits
 from companion.probing.settings import Settings
 from companion.probing.sweep import checkpoint, memory
 from companion.runtime import Runtime
@@ -333,10 +333,13 @@ def test_batches_fit_into_memory(llama, monkeypatch):
     settings = Settings()
     for free, expected in ((10**12, memory.TOKENS_AT_ONCE["cpu"] // 64), (10**3, 1)):
         monkeypatch.setattr(memory, "free_memory", lambda model, free=free: free)
-        assert memory.blocks_at_once(llama, settings, 50, 64) == expected
-    each, fixed = memory.block_bytes(llama, settings, 50, 64), memory.logit_bytes(llama, settings)
+        assert memory.blocks_at_once(llama, settings, 50, 64, llama.V) == expected
+    each, fixed = (
+        memory.block_bytes(llama, settings, 50, 64),
+        memory.logit_bytes(llama, settings, llama.V),
+    )
     monkeypatch.setattr(memory, "free_memory", lambda model: 2 * (3 * each + fixed))
-    assert memory.blocks_at_once(llama, settings, 50, 64) == 3
+    assert memory.blocks_at_once(llama, settings, 50, 64, llama.V) == 3
 
 
 def test_attention_scores_and_logits_count_towards_memory(build_model):
@@ -347,7 +350,9 @@ def test_attention_scores_and_logits_count_towards_memory(build_model):
     written = [memory.block_bytes(model, settings, 50, length) for length in (64, 128)]
     assert written[0] - scores[0] > 64 * 64 * 4 * 4
     assert written[1] > 2.2 * written[0]
-    lenses = [memory.logit_bytes(model, Settings(lens=lens)) for lens in ("none", "last_block")]
+    lenses = [
+        memory.logit_bytes(model, Settings(lens=lens), model.V) for lens in ("none", "last_block")
+    ]
     assert lenses[0] == 0
     assert lenses[1] >= 4 * model.ell * model.V
 
@@ -382,9 +387,8 @@ def test_histograms_count_every_token(llama, tokens):
 def test_the_compiled_reduction_agrees():
     logits = 5 * torch.randn(3, 10, 200, generator=torch.Generator().manual_seed(0))
     target = torch.arange(10)
-    final = Final.of(logits[-1])
-    fused = torch.compile(reduce_logits, dynamic=True)(logits, target, final)
-    for ours, eager in zip(fused, reduce_logits(logits, target, final), strict=True):
+    fused = torch.compile(reduce_logits, dynamic=True)(logits, target)
+    for ours, eager in zip(fused, reduce_logits(logits, target), strict=True):
         torch.testing.assert_close(ours, eager, rtol=1e-4, atol=1e-5)
 
 

@@ -56,7 +56,10 @@ def test_the_place_of_the_weights_changes_nothing(folder, dtype, where):
     theirs, ours = (probing.probe(m, tokens, lens="both", batch_size=2) for m in (spread, whole))
     assert ("theta_noise" in ours) == (dtype == "bfloat16")
     xr.testing.assert_identical(theirs.drop_attrs(), ours.drop_attrs())
-    assert json.loads(theirs.attrs["certificate"]) == json.loads(ours.attrs["certificate"])
+    certificates = [json.loads(result.attrs["certificate"]) for result in (theirs, ours)]
+    for certificate in certificates:
+        del certificate["by_column"]  # weights on disk are read whole
+    assert certificates[0] == certificates[1]
 
 
 def test_widening_weights_on_disk_is_undone(folder):

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from companion.errors import InputError
 from companion.models.hooks import first_tensor, replaced
@@ -157,13 +158,39 @@ class Model:
         Tensor, shape (..., vocabulary)
             With the model's soft caps and scales, in its dtype.
         """
+        return self.head(self.behind_tail(z))
+
+    def behind_tail(self, z: Tensor) -> Tensor:
+        """What the head gets of states (..., m) behind the last block: most often normed ones."""
         shape, z = z.shape[:-1], z.flatten(0, -2)
         for part in self.tail:
             z = part(z)
-        placeholder = torch.zeros((1, len(z)), dtype=torch.int64, device=z.device)
-        z = z.unsqueeze(0)
+        return z.unflatten(0, shape)
+
+    def head(self, z: Tensor, columns: slice | None = None) -> Tensor:
+        """Logits of what is behind the tail.
+
+        Parameters
+        ----------
+        z : Tensor, shape (..., width before the unembedding)
+        columns : slice, optional
+            Tokens of the vocabulary to work out. For a plain unembedding and a head that treats
+            each of them by itself, which `probing.certify` finds out.
+
+        Returns
+        -------
+        Tensor, shape (..., columns)
+            With the model's soft caps and scales, in its dtype.
+        """
+        shape, z = z.shape[:-1], z.flatten(0, -2).unsqueeze(0)
+        placeholder = torch.zeros(z.shape[:2], dtype=torch.int64, device=z.device)
         known = (z,) if self.output is tuple else self.output(last_hidden_state=z)
-        with replaced({self.owner: lambda *_, **__: known}):
+        stubs: dict[nn.Module, Any] = {self.owner: lambda *_, **__: known}
+        if columns is not None:
+            weight, bias = self.unembedding.weight[columns], self.unembedding.bias
+            bias = None if bias is None else bias[columns]
+            stubs[self.unembedding] = lambda x: linear(x, weight, bias)
+        with replaced(stubs):
             logits = self.net(input_ids=placeholder, use_cache=False).logits
         return logits[0].unflatten(0, shape).to(self.device)
 

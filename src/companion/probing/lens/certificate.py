@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from companion.errors import InputError
 from companion.models import Model, Stream, capture, replay_last_block
@@ -41,8 +41,9 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
     dict
         The largest differences in standard deviations, the tolerance, the names of the tail and
         of the final norm (None where there is none), how the head changes the plain product with
-        the unembedding, and the name of the part of the last block that treats each token by
-        itself, so that the lens needs it only at tokens that are read.
+        the unembedding, the names of the parts of the last block that treat each token by itself,
+        so that the lens needs them only at tokens that are read, and whether a piece of the
+        vocabulary can be read without the rest.
 
     Raises
     ------
@@ -69,6 +70,7 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
     _judge(model, differences, tolerance)
     with torch.no_grad():
         by_token = separable(model, stream, tolerance)
+        by_column = _by_column(model, stream)
     return {
         **differences,
         "tolerance": tolerance,
@@ -76,6 +78,7 @@ def certify(model: Model, seed: int = 0) -> dict[str, Any]:
         "final_norm": type(model.final_norm).__name__ if model.final_norm else None,
         "head": head,
         "by_token": by_token,
+        "by_column": by_column,
     }
 
 
@@ -147,3 +150,18 @@ def _head(model: Model, stream: Stream, own: Tensor) -> str:
     if _difference(scale * plain, own) <= TOLERANCE[model.dtype]:
         return f"scaled by {scale:.4g}"
     return f"not linear (soft cap), largest logit {float(own.abs().max()):.4g}"
+
+
+def _by_column(model: Model, stream: Stream) -> bool:
+    """Whether the head gives, asked for a third of the vocabulary at a time, its own logits."""
+    if type(model.unembedding) is not nn.Linear or model.unembedding.weight.is_meta:
+        return False
+    z = model.behind_tail(stream.h[-1].flatten(0, 1))
+    size = -(-len(model.unembedding.weight) // 3)
+    try:
+        pieces = [model.head(z, slice(at, at + size)) for at in range(0, 3 * size, size)]
+    except Exception:  # whatever a family's own code raises at fewer logits than it expects
+        return False
+    pieces, whole = torch.cat(pieces, -1), model.head(z)
+    alike = pieces.shape == whole.shape
+    return alike and _difference(pieces, whole) <= TOLERANCE[model.dtype]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,44 +12,66 @@ from torch import Tensor, nn
 
 from companion.models import Model, Stream, replay_last_block
 
+NONSENSE = 1e3
+"""What a token that needs more than its own shows: zeros in untrained attention hardly do."""
+
 
 @contextmanager
-def feed_forward_at(module: nn.Module | None, positions: Tensor) -> Iterator[None]:
-    """Let a feed-forward part work on some tokens only; it leaves zeros at all others.
+def restricted(
+    modules: Iterable[nn.Module], positions: Tensor, elsewhere: float = 0.0
+) -> Iterator[None]:
+    """Let modules work on some tokens only.
 
-    Attention needs the keys and values of every token, but a feed-forward part treats each token
-    by itself: what is computed at tokens that nobody reads is wasted, three quarters of a block.
+    Attention needs the keys and values of every token, but a feed-forward part, a query or what
+    projects the attended values back is the business of one token: what is computed of them at
+    tokens that nobody reads is wasted, most of a block.
 
     Parameters
     ----------
-    module : nn.Module or None
-        A part that takes states (B, T, width) or (B * T, width); None changes nothing.
+    modules : iterable of nn.Module
+        Parts that take states (B, T, width) or (B * T, width).
     positions : Tensor of int, shape (n,)
         Flat positions, row after row.
+    elsewhere : float
+        What each module leaves at all other tokens.
     """
-    shapes: list[torch.Size] = []
-
-    def narrow(part: nn.Module, args: tuple) -> tuple:
-        x, *more = args
-        shapes.append(x.shape)
-        some = x.flatten(0, -2)[positions.to(x.device)]
-        return (some.reshape(*[1] * (x.ndim - 2), *some.shape), *more)
-
-    def widen(part: nn.Module, args: tuple, output: Any) -> Any:
-        y, more = (output, None) if isinstance(output, Tensor) else (output[0], output[1:])
-        full = y.new_zeros((*shapes.pop()[:-1], y.shape[-1]))
-        full.view(-1, y.shape[-1])[positions.to(y.device)] = y.reshape(-1, y.shape[-1])
-        return full if more is None else (full, *more)
-
     with ExitStack() as hooks:
-        if module is not None:
+        for module in modules:
+            shapes: list[torch.Size] = []
+            narrow = partial(_narrow, positions, shapes)
+            widen = partial(_widen, positions, shapes, elsewhere)
             hooks.callback(module.register_forward_pre_hook(narrow).remove)
             hooks.callback(module.register_forward_hook(widen).remove)
         yield
 
 
+def _narrow(positions: Tensor, shapes: list[torch.Size], part: nn.Module, args: tuple) -> tuple:
+    x, *more = args
+    shapes.append(x.shape)
+    some = x.flatten(0, -2)[positions.to(x.device)]
+    return (some.reshape(*[1] * (x.ndim - 2), *some.shape), *more)
+
+
+def _widen(
+    positions: Tensor,
+    shapes: list[torch.Size],
+    elsewhere: float,
+    part: nn.Module,
+    args: tuple,
+    output: Any,
+) -> Any:
+    y, more = (output, None) if isinstance(output, Tensor) else (output[0], output[1:])
+    full = y.new_full((*shapes.pop()[:-1], y.shape[-1]), elsewhere)
+    full.view(-1, y.shape[-1])[positions.to(y.device)] = y.reshape(-1, y.shape[-1])
+    return full if more is None else (full, *more)
+
+
 def replayed_at(
-    model: Model, stream: Stream, positions: Tensor, feed_forward: str | None
+    model: Model,
+    stream: Stream,
+    positions: Tensor,
+    by_token: Iterable[str],
+    elsewhere: float = 0.0,
 ) -> Callable[[Tensor], Tensor]:
     """A function from states h (B, T, m) to what the last block makes of them at `positions`.
 
@@ -58,39 +81,49 @@ def replayed_at(
         As captured.
     positions : Tensor of int, shape (n,)
         Flat positions.
-    feed_forward : str or None
-        Name of the last block's child that may be restricted to them, see `separable`.
+    by_token : iterable of str
+        The last block's parts that may be restricted to them, see `separable`.
+    elsewhere : float
+        As for `restricted`.
 
     Returns
     -------
     callable
         Its result has shape (n, m).
     """
-    part = getattr(model.blocks[-1], feed_forward) if feed_forward else None
+    parts = [model.blocks[-1].get_submodule(name) for name in by_token]
 
     def replay(h: Tensor) -> Tensor:
-        with feed_forward_at(part, positions):
+        with restricted(parts, positions, elsewhere):
             return replay_last_block(model, stream, h).flatten(0, 1)[positions]
 
     return replay
 
 
-def separable(model: Model, stream: Stream, tolerance: float) -> str | None:
-    """The largest child of the last block that treats each token by itself, measured; else None.
+def separable(model: Model, stream: Stream, tolerance: float) -> list[str]:
+    """Parts of the last block that treat each token by itself, or of which a token needs only its
+    own, measured.
 
-    Children are tried by size, attention left out. Every third token is replayed with the child
-    working on those tokens alone, and on all; both must agree to `tolerance` standard deviations.
+    Tried are the largest of the children that are not attention which passes, then every linear map
+    inside attention. Every third token is replayed with the parts working on those tokens alone,
+    `NONSENSE` at all others, and on all; both must agree to `tolerance` standard deviations.
     """
     positions = torch.arange(0, stream.h[0].shape[:2].numel(), 3, device=stream.h.device)
-    whole = replayed_at(model, stream, positions, None)(stream.h[-2]).double()
-    for name in _by_size(model.blocks[-1]):
+    whole = replayed_at(model, stream, positions, [])(stream.h[-2]).double()
+
+    def passes(names: list[str]) -> bool:
         try:
-            alone = replayed_at(model, stream, positions, name)(stream.h[-2]).double()
+            alone = replayed_at(model, stream, positions, names, NONSENSE)(stream.h[-2]).double()
         except Exception:  # whatever a family's own code raises at fewer tokens than it expects
-            continue
-        if float((alone - whole).abs().max() / whole.std()) <= tolerance:
-            return name
-    return None
+            return False
+        return float((alone - whole).abs().max() / whole.std()) <= tolerance
+
+    block = model.blocks[-1]
+    found = [name for name in _by_size(block) if passes([name])][:1]
+    for path, module in block.named_modules():
+        if type(module) is nn.Linear and "att" in path.lower() and passes([*found, path]):
+            found.append(path)
+    return found
 
 
 def _by_size(block: nn.Module) -> list[str]:

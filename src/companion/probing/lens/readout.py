@@ -1,13 +1,16 @@
 """What each layer would predict: last-block lens and logit lens, in chunks of tokens.
 
-Full-vocabulary logits exist for one chunk at a time: they are reduced at once to cross-entropy,
-entropy, KL to the final distribution and agreement of the most likely token.
+Logits exist for some tokens, and on a CPU for a piece of the vocabulary, at a time: what is kept
+of them gives cross-entropy, entropy, KL to the final distribution and agreement of the most likely
+token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +20,38 @@ from companion.probing.lens.last_block import replayed_at
 from companion.probing.quantities import LOGIT
 from companion.probing.sweep.batch import chunk_size, widen
 
-Reduce = Callable[..., tuple[Tensor, ...]]
+COLUMNS = 512
+"""Of the vocabulary at once on a CPU: a product of this width stays in cache for its reduction."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How lenses are read of a model, what may be left out and in what pieces.
+
+    Parameters
+    ----------
+    reduce : callable
+        `reduce_logits` or its compiled form.
+    by_token : sequence of str
+        As for `replayed_at`.
+    columns : int
+        Of the vocabulary at once.
+    """
+
+    reduce: Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+    by_token: Sequence[str]
+    columns: int
+
+    @classmethod
+    def of(cls, model: Model, certificate: Mapping[str, Any], fuse: bool = False) -> Reading:
+        """As a model's certificate allows: a CPU's cache holds a piece of the vocabulary, and a GPU
+        takes all; `fuse` compiles the reduction."""
+        pieces = certificate["by_column"] and model.device.type == "cpu"
+        return cls(
+            reduce=torch.compile(reduce_logits, dynamic=True) if fuse else reduce_logits,
+            by_token=certificate["by_token"],
+            columns=min(COLUMNS, model.V) if pieces else model.V,
+        )
 
 
 def lens_values(
@@ -26,8 +60,7 @@ def lens_values(
     tokens: Tensor,
     positions: Tensor,
     lens: str,
-    reduce: Reduce,
-    feed_forward: str | None = None,
+    reading: Reading,
 ) -> dict[str, Tensor]:
     """Lens quantities of the tokens at `positions`.
 
@@ -40,38 +73,31 @@ def lens_values(
         Flat positions that have a successor in their block.
     lens : str
         "last_block", "logit" or "both".
-    reduce : callable
-        `reduce_logits` or its compiled form.
-    feed_forward : str, optional
-        As for `replayed_at`.
+    reading : Reading
 
     Returns
     -------
     dict of name to Tensor, shape (layers, B * T)
         NaN for all other tokens.
     """
-    z = _behind_last_block(model, stream, positions, lens, feed_forward)
+    z = _behind_last_block(model, stream, positions, lens, reading.by_token)
     target = tokens.flatten()[positions + 1].to(z.device)
-    results = []
-    size = tokens_at_once(model, len(z))
-    for start in range(0, len(positions), size):
-        part = z[:, start : start + size]
-        logits = model.readout(part.flatten(0, 1)).unflatten(0, part.shape[:2])
-        results.append(_reduced(logits, target[start : start + size], reduce))
-    table = torch.cat(results, -1)
+    size = tokens_at_once(model, len(z), reading.columns)
+    parts = zip(z.split(size, 1), target.split(size), strict=True)
+    table = torch.cat([_read(model, *part, reading) for part in parts], -1)
     full = table.new_full((*table.shape[:2], tokens.numel()), torch.nan)
     full[:, :, positions.to(full.device)] = table
     return _named(full, model.ell, lens)
 
 
-def tokens_at_once(model: Model, layers: int) -> int:
-    """Tokens whose logits of so many layers exist at once: what stays in cache, but not fewer than
-    make using the unembedding as dear as reading it."""
-    return max(chunk_size(model.device, 4 * layers * model.V), model.m // (4 * layers), 1)
+def tokens_at_once(model: Model, layers: int, columns: int) -> int:
+    """Tokens of which so many logits of so many layers exist at once: what stays in cache, but not
+    fewer than make using the unembedding as dear as reading it."""
+    return max(chunk_size(model.device, 4 * layers * columns), model.m // (4 * layers), 1)
 
 
 def _behind_last_block(
-    model: Model, stream: Stream, positions: Tensor, lens: str, feed_forward: str | None
+    model: Model, stream: Stream, positions: Tensor, lens: str, by_token: Sequence[str]
 ) -> Tensor:
     """States that the readout turns into logits, (lens layer, n, m); the last is the model's own.
 
@@ -80,73 +106,102 @@ def _behind_last_block(
     positions = positions.to(stream.h.device)
     states = []
     if lens != "logit":
-        replay = replayed_at(model, stream, positions, feed_forward)
+        replay = replayed_at(model, stream, positions, by_token)
         states += [replay(h) for h in stream.h[:-2]]
     if lens != "last_block":
         states += [h.flatten(0, 1)[positions] for h in stream.h[:-1]]
     return torch.stack([*states, stream.h[-1].flatten(0, 1)[positions]])
 
 
-def _reduced(logits: Tensor, target: Tensor, reduce: Reduce) -> Tensor:
-    """All four quantities, (4, layer, n), of logits (layer, n, V), in pieces that stay in cache."""
-    layers, n, V = logits.shape
-    rows = chunk_size(logits.device, 4 * V)
-    some, deep = min(n, rows), max(1, rows // n)
-    result = torch.empty(
-        (4, layers, n), dtype=widen(logits[:1, :1, :1]).dtype, device=target.device
+def _read(model: Model, z: Tensor, target: Tensor, reading: Reading) -> Tensor:
+    """All four quantities, (4, layer, n), of states z (layer, n, m), logits in pieces."""
+    z = model.behind_tail(z)
+    if reading.columns >= model.V:
+        return torch.stack(Sums(*reading.reduce(model.head(z), target)).quantities())
+    pieces = (
+        Sums(*reading.reduce(model.head(z, slice(at, at + reading.columns)), target - at))
+        for at in range(0, len(model.unembedding.weight), reading.columns)
     )
-    for first in range(0, n, some):
-        place = slice(first, first + some)
-        final = Final.of(logits[-1, place])
-        for top in range(0, layers, deep):
-            piece = logits[top : top + deep, place]
-            values = reduce(piece, target[place], final)
-            for row, value in zip(result, values, strict=True):
-                row[top : top + deep, place] = value
-    return result
+    return torch.stack(reduce(Sums.merge, pieces).quantities())
 
 
-class Final(NamedTuple):
-    """The final distribution of n tokens: p (n, V), its entropy (n,) and most likely token (n,)."""
+class Sums(NamedTuple):
+    """What is kept of the logits x of a part of the vocabulary, each of shape (layer, n).
 
-    p: Tensor
-    entropy: Tensor
-    winner: Tensor
-
-    @classmethod
-    def of(cls, logits: Tensor) -> Final:
-        """That of logits (n, V)."""
-        log_p = widen(logits).log_softmax(-1)
-        p = log_p.exp()
-        return cls(p, -(p * log_p).sum(-1), log_p.argmax(-1))
-
-
-def reduce_logits(logits: Tensor, target: Tensor, final: Final) -> tuple[Tensor, ...]:
-    """Cross-entropy, entropy, KL(final || lens), top-1 agreement of (layer, n, V) logits.
+    The last layer is the model's own prediction; f is its x. `merge` of the parts is what all
+    logits at once would give, to rounding.
 
     Parameters
     ----------
-    logits : Tensor, shape (layer, n, V)
-    target : Tensor of int, shape (n,)
-    final : Final
+    top : Tensor
+        max x.
+    total, first : Tensor
+        Sums of e^(x - top) and e^(x - top) (x - top).
+    cross : Tensor
+        Sum of e^(f - max f) (x - top).
+    target : Tensor
+        x of the token that follows; 0 where it is in another part.
+    winner : Tensor
+        x of the token with the largest f.
+    """
 
-    Returns
-    -------
-    tuple of Tensor, shape (layer, n)
-        All in nats. Widening is part of it, so that its compiled form reads logits as they are.
+    top: Tensor
+    total: Tensor
+    first: Tensor
+    cross: Tensor
+    target: Tensor
+    winner: Tensor
+
+    def merge(self, other: Sums) -> Sums:
+        """Both parts together."""
+        top = torch.maximum(self.top, other.top)
+        ours, theirs = self._from(top), other._from(top)
+        added = (a + b for a, b in zip(ours, theirs, strict=True))
+        ahead = other.top[-1] > self.top[-1]
+        winner = torch.where(ahead, other.winner, self.winner)
+        return Sums(top, *added, self.target + other.target, winner)
+
+    def _from(self, top: Tensor) -> tuple[Tensor, ...]:
+        """The three sums, taken relative to another top."""
+        down = self.top - top
+        scale = down.exp()
+        cross = self.cross + self.total[-1] * down
+        return scale * self.total, scale * (self.first + self.total * down), scale[-1] * cross
+
+    def quantities(self) -> tuple[Tensor, ...]:
+        """Cross-entropy, entropy, KL(final || lens), in nats, and top-1 agreement, (layer, n)."""
+        log_total = self.total.log()
+        entropy = log_total - self.first / self.total
+        kl = log_total - entropy[-1] - self.cross / self.total[-1]
+        cross_entropy = log_total + self.top - self.target
+        return cross_entropy, entropy, kl, (self.winner == self.top).to(kl.dtype)
+
+
+def reduce_logits(logits: Tensor, target: Tensor) -> Sums:
+    """The sums of a part of the vocabulary.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (layer, n, part of V)
+        Widening is part of it, so that its compiled form reads logits as they are.
+    target : Tensor of int, shape (n,)
+        Place of the token that follows in this part; outside of it if it is in another one.
     """
     x = widen(logits)
-    x = x - x.amax(-1, keepdim=True)
-    weight = x.exp()
-    total = weight.sum(-1)
-    log_total = total.log()
-    entropy = log_total - (weight * x).sum(-1) / total
-    kl = log_total - final.entropy - (final.p * x).sum(-1)
-    where = target.expand(x.shape[:-1]).unsqueeze(-1)
-    cross_entropy = log_total - x.gather(-1, where).squeeze(-1)
-    winner = final.winner.expand(x.shape[:-1]).unsqueeze(-1)
-    agrees = (x.gather(-1, winner).squeeze(-1) == 0).to(x.dtype)
-    return cross_entropy, entropy, kl, agrees
+    top = x.amax(-1)
+    away = x - top.unsqueeze(-1)
+    weight = away.exp()
+    here = (target >= 0) & (target < x.shape[-1])
+    place = target.where(here, 0).expand(top.shape).unsqueeze(-1)
+    winner = x[-1].argmax(-1).expand(top.shape).unsqueeze(-1)
+    return Sums(
+        top,
+        weight.sum(-1),
+        (weight * away).sum(-1),
+        (weight[-1] * away).sum(-1),
+        x.gather(-1, place).squeeze(-1).where(here, 0),
+        x.gather(-1, winner).squeeze(-1),
+    )
 
 
 def _named(table: Tensor, ell: int, lens: str) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from companion.probing.quantities import middle
 from companion.probing.sweep.state import SHAPE, pairs
 from companion.statistics.streaming import ClusterSums
 
-CHUNK_BYTES = {"cpu": 1 << 20}
+CHUNK_BYTES = {"cpu": 1 << 21}
 CHUNK_BYTES_GPU = 256 << 20
 
 

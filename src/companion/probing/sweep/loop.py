@@ -13,7 +13,7 @@ from torch import Tensor
 from companion.errors import InputError
 from companion.models import Model, Parts, Stream, capture
 from companion.models.memory import out_of_memory
-from companion.probing.lens.readout import lens_values, reduce_logits
+from companion.probing.lens.readout import Reading, lens_values
 from companion.probing.quantities import PARTS
 from companion.probing.settings import Settings
 from companion.probing.sweep.batch import groups_of, path_values, widen
@@ -35,9 +35,8 @@ class Sweep:
     shard: Shard
     state: State
     at_once: int
+    reading: Reading
     parts: Parts | None = None
-    reduce: Callable = reduce_logits
-    feed_forward: str | None = None
     next_block: int = 0
     blocks: int = 0
     tokens: int = 0
@@ -66,9 +65,7 @@ class Sweep:
     def _read(self, stream: Stream, tokens: Tensor, items: list[Item]) -> dict[str, Tensor]:
         settings = self.settings
         positions = lens_positions(items, settings.share, self.model.runtime.seed)
-        read = lens_values(
-            self.model, stream, tokens, positions, settings.lens, self.reduce, self.feed_forward
-        )
+        read = lens_values(self.model, stream, tokens, positions, settings.lens, self.reading)
         self._check_read(read, positions, items)
         return read
 

@@ -18,7 +18,7 @@ LOGIT_COPIES = 4
 """Float32 copies of a chunk of logits that their reduction makes."""
 
 
-def blocks_at_once(model: Model, settings: Settings, rows: int, length: int) -> int:
+def blocks_at_once(model: Model, settings: Settings, rows: int, length: int, columns: int) -> int:
     """How many blocks of `length` tokens need no more than half of the free memory.
 
     Parameters
@@ -29,13 +29,15 @@ def blocks_at_once(model: Model, settings: Settings, rows: int, length: int) -> 
         Rows of the table of values, one for each quantity and layer.
     length : int
         Tokens in a block.
+    columns : int
+        Of the vocabulary read at once.
 
     Returns
     -------
     int
         At least 1, and no more than the device is kept busy by.
     """
-    room = free_memory(model) // 2 - logit_bytes(model, settings)
+    room = free_memory(model) // 2 - logit_bytes(model, settings, columns)
     cap = TOKENS_AT_ONCE.get(model.device.type, TOKENS_AT_ONCE_GPU) // length
     return max(1, min(room // block_bytes(model, settings, rows, length), cap))
 
@@ -53,9 +55,10 @@ def block_bytes(model: Model, settings: Settings, rows: int, length: int) -> int
     return int(length * (states + values)) + inside_block_bytes(model, length)
 
 
-def logit_bytes(model: Model, settings: Settings) -> int:
-    """Memory that reading the lenses takes, in bytes, however many blocks there are."""
+def logit_bytes(model: Model, settings: Settings, columns: int) -> int:
+    """Memory that reading the lenses, so many columns of the vocabulary at once, takes, in bytes,
+    however many blocks there are."""
     layers = lenses_read(model.ell, settings.lens)
     if not layers:
         return 0
-    return LOGIT_COPIES * 4 * layers * tokens_at_once(model, layers) * model.V
+    return LOGIT_COPIES * 4 * layers * tokens_at_once(model, layers, columns) * columns

@@ -17,7 +17,7 @@ from companion.errors import InputError
 from companion.models import Model, as_model, find_parts, loaded_once
 from companion.probing import dataset as files
 from companion.probing.lens.certificate import certify
-from companion.probing.lens.readout import reduce_logits
+from companion.probing.lens.readout import Reading
 from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Probing, Settings
 from companion.probing.sweep import checkpoint
@@ -112,9 +112,9 @@ def probe(
         if output.finished is not None:
             warnings.warn(f"{str(out)!r} is complete: there is nothing to do", stacklevel=2)
             return output.finished
-        sweep = begin(loaded, source, definite, part, asked.batch_size, asked.compile)
         certificate = certify(loaded, loaded.runtime.seed)
-        sweep.feed_forward = certificate["by_token"]
+        reading = Reading.of(loaded, certificate, asked.compile)
+        sweep = begin(loaded, source, definite, part, asked.batch_size, reading)
         file = output.part(checkpoint.FILE)
         with torch.no_grad():
             if not checkpoint.take_up(sweep, file):
@@ -148,16 +148,16 @@ def begin(
     settings: Settings,
     shard: Shard,
     at_once: int,
-    fuse: bool,
+    reading: Reading,
 ) -> Sweep:
     """A sweep that has read nothing yet, of settings that are `resolved`."""
     parts = find_parts(model)
     device = "cpu" if model.device.type == "mps" else str(model.device)
     state = State.empty(settings.quantities + (PARTS if parts else ()), model.ell, device)
     rows = len(state.distribution.bins)
-    at_once = at_once or blocks_at_once(model, settings, rows, source.facts["length"])
-    reduce = torch.compile(reduce_logits, dynamic=True) if fuse else reduce_logits
-    return Sweep(model, source, settings, shard, state, at_once, parts, reduce)
+    length = source.facts["length"]
+    at_once = at_once or blocks_at_once(model, settings, rows, length, reading.columns)
+    return Sweep(model, source, settings, shard, state, at_once, reading, parts)
 
 
 def _attributes(sweep: Sweep, asked: Probing) -> dict[str, Any]:
