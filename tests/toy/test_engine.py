@@ -212,10 +212,10 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_made(spec):
         Engine(huge, Runtime.choose("cpu", "float32"))
 
 
-def test_split_gives_notice(spec, exact, monkeypatch):
-    monkeypatch.setattr("companion.toy.training.engine.free_memory", lambda device: 350_000)
-    with pytest.warns(UserWarning, match="trained in groups"):
-        run_toy(spec, exact)
+def test_stacks_share_the_cache_of_a_cpu(spec):
+    wide = dataclasses.replace(spec, batch=1024, hidden=128)
+    assert members_that_fit(wide, "cpu", 4) == 2 < spec.members
+    assert members_that_fit(spec, "cpu", 4) == spec.members
 
 
 def test_half_precision_is_refused(spec):

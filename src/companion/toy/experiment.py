@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -126,12 +125,6 @@ def _empty(spec: Specification) -> dict[str, np.ndarray]:
 def _train(engine: Engine, record: dict, path: Path | None, progress: Progress) -> None:
     spec, marks = engine.spec, {int(t): i for i, t in enumerate(times(engine.spec))}
     report_due, save_due = Every(1.0, at_once=True), Every(SAVE_EVERY)
-    if engine.group < spec.members:
-        warnings.warn(
-            f"memory for {engine.group} of {spec.members} students of a depth at a time: "
-            "they are trained in groups",
-            stacklevel=3,
-        )
     if engine.step == 0:
         _test(engine, record, 0)
     with engine.workers():
