@@ -213,7 +213,7 @@ def test_weights_that_do_not_fit_are_refused_before_they_are_made(spec):
 
 
 def test_stacks_share_the_cache_of_a_cpu(spec):
-    wide = dataclasses.replace(spec, batch=1024, hidden=128)
+    wide = dataclasses.replace(spec, batch=2**17 // spec.hidden)
     assert members_that_fit(wide, "cpu", 4) == 2 < spec.members
     assert members_that_fit(spec, "cpu", 4) == spec.members
 
