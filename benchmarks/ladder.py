@@ -2,10 +2,10 @@
 
 Both take the same optimiser steps on the same batches of random tokens. The baseline is the model's
 own forward in float32, without compilation and without a recorded step; ours is what
-`companion ladder train` runs in bfloat16, with float32 masters.
+`companion ladder train` runs, in its number format unless `--dtype` names one.
 
     python benchmarks/ladder.py [--quick] [--json] [--device DEVICE] [--compile] [--graph]
-                                [--width M] [--depth ELL] [--batch BLOCKS]
+                                [--dtype DTYPE] [--width M] [--depth ELL] [--batch BLOCKS]
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="within a minute on two cores")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--device", default="auto", help="where to train")
+    parser.add_argument("--dtype", default="auto", help="of our step; the baseline is float32")
     parser.add_argument("--compile", action="store_true", help="compile our blocks")
     parser.add_argument("--graph", action="store_true", help="replay our step as one CUDA graph")
     parser.add_argument("--width", type=int, default=128)
@@ -39,7 +40,8 @@ def main() -> None:
     chosen = parser.parse_args()
     grid = Grid(widths=(chosen.width,), depths=(chosen.depth,), tokens=(2**24,), batch=chosen.batch)
     kind = GraphedTrainer if chosen.graph else Trainer
-    figures = measure(grid, kind, chosen.device, chosen.compile, 4 if chosen.quick else 15)
+    runtime = Runtime.choose(chosen.device, chosen.dtype)
+    figures = measure(grid, kind, runtime, chosen.compile, 4 if chosen.quick else 15)
     print(json.dumps(figures, indent=2) if chosen.json else text(figures))
 
 
@@ -50,26 +52,24 @@ class Plain(Trainer):
         return self.net(ids, labels=ids).loss
 
 
-def measure(grid: Grid, kind: type[Trainer], device: str, compiled: bool, rounds: int) -> dict:
+def measure(grid: Grid, kind: type[Trainer], runtime: Runtime, compiled: bool, rounds: int) -> dict:
     """Median tokens a second of both ways to take a step, over `rounds` turns after a warm-up."""
     run = Run(grid.widths[0], grid.depths[0], 0, grid.learning_rates[0])
     blocks = (rounds + WARM_UP) * grid.batch
     tokens = np.random.default_rng(0).integers(0, grid.vocabulary, (blocks, grid.context))
     tokens = tokens.astype(np.uint16)
-    kinds = {dtype: Runtime.choose(device, dtype) for dtype in ("float32", "bfloat16")}
-    plain = Plain(grid, run, tokens, kinds["float32"])
-    ours = kind(grid, run, tokens, kinds["bfloat16"])
+    plain = Plain(grid, run, tokens, Runtime.choose(runtime.device, "float32"))
+    ours = kind(grid, run, tokens, runtime)
     if compiled:
         ours.compile()
-    where = kinds["bfloat16"].torch_device
     pairs = [
-        tuple(seconds(lambda t=trainer: t.update(1.0), where) for trainer in (plain, ours))
+        tuple(seconds(lambda t=t: t.update(1.0), runtime.torch_device) for t in (plain, ours))
         for _ in range(rounds + WARM_UP)
     ][WARM_UP:]
     baseline, own = (
         grid.step_tokens / statistics.median(times) for times in zip(*pairs, strict=True)
     )
-    peak = kinds["bfloat16"].matmul_peak(4096)
+    peak = runtime.matmul_peak(4096)
     return {
         "ratio": statistics.median(theirs / mine for theirs, mine in pairs),
         "baseline": baseline,
@@ -79,7 +79,8 @@ def measure(grid: Grid, kind: type[Trainer], device: str, compiled: bool, rounds
         "step_tokens": grid.step_tokens,
         "compiled": compiled,
         "trainer": kind.__name__,
-        "device": kinds["bfloat16"].device_name,
+        "device": runtime.device_name,
+        "dtype": runtime.dtype,
         "fraction_of_peak": own * flops_per_token(ours.net) / peak,
         "peak_flops_per_second": peak,
     }
@@ -90,7 +91,7 @@ def text(figures: dict) -> str:
         f"{figures['model']} on {figures['device']}: {figures['ours']:.0f} tokens/s, plain "
         f"{figures['baseline']:.0f} tokens/s, {figures['ratio']:.2f} times faster; "
         f"{figures['fraction_of_peak']:.0%} of the {figures['peak_flops_per_second'] / 1e9:.0f} "
-        "Gflop/s of a large bfloat16 matrix product"
+        f"Gflop/s of a large {figures['dtype']} matrix product"
     )
 
 
