@@ -20,7 +20,7 @@ ROOT = checkout()
 assert ROOT is not None
 BOOK = Book(ROOT)
 CHAPTERS = discover(BOOK)
-MOST_CELLS, MOST_LINES = 30, 8
+MOST_CELLS, MOST_LINES = 30, 6
 OPENING = re.compile(
     r"runtime = Runtime\.choose\(device, ('float32', )?seed=seed\)\n"
     r"(generator = runtime\.numpy_generator\(\)\n)?"

@@ -189,6 +189,18 @@ def middle_flops(table: Any) -> float:
     return float(10 ** (round(20 * np.mean(np.log10(reach(table)))) / 20))
 
 
+def budgets_around(flops: float, largest: Plan) -> dict[str, Budget]:
+    """A tenth of `flops`, as many and ten times, then the last with a bound on time and on size.
+
+    `largest` is the plan for ten times as many; the bounds are three quarters of its time for a
+    token and half of its parameters.
+    """
+    budgets = {f"{flops * 10**k:.2g} operations": Budget(flops * 10.0**k) for k in (-1, 0, 1)}
+    tight = {"latency": 0.75 * largest.seconds, "parameters": largest.N / 2}
+    bounds = {f"the largest, {k} bound": Budget(10 * flops, **{k: v}) for k, v in tight.items()}
+    return budgets | bounds
+
+
 def seconds(m: Any, ell: Any, per_block: float = PER_BLOCK, bandwidth: float = BANDWIDTH) -> Any:
     """Time to write one token."""
     return ell * (per_block + 24 * m**2 / bandwidth)

@@ -26,6 +26,11 @@ def need_both_ends(spec: Specification) -> None:
         )
 
 
+def both_ends(result: xr.Dataset) -> xr.Dataset:
+    """Of a result what belongs to independent and to tied teachers."""
+    return result.isel(teacher=np.flatnonzero(np.isin(result["rho"], (0.0, 1.0))))
+
+
 def final_alpha(result: xr.Dataset, tau: float, kind: str = "alpha") -> xr.DataArray:
     """Exponents at the end of training at the temperature nearest to tau: (teacher, seed, ...)."""
     last = result.sel(temperature=[tau], method="nearest").isel(step=[-1])

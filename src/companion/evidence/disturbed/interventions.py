@@ -25,6 +25,12 @@ from companion.interventions.costs import (
     share,
 )
 
+RANGES = (
+    *("skip-costs-little", "swap-costs-less-than-skip", "neighbours-cannot-replace"),
+    *("skip-cost-falls-with-depth", "fact-moves-gradually"),
+)
+"""Claims whose ranges the chapter quotes."""
+
 WORST_GUESS = np.log(2**20)
 """Loss of a uniform guess among as many tokens as no vocabulary here has, in nats."""
 

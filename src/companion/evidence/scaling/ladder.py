@@ -147,8 +147,9 @@ def branches_sentence(sweep: pd.DataFrame) -> str:
     )
 
 
-def deepest_sentence(every: FitSummary, fewer: FitSummary, table: pd.DataFrame) -> str:
-    """What the deepest shapes do to the exponent, and where they end behind the next."""
+def of_deepest(every: FitSummary, fewer: FitSummary, table: pd.DataFrame) -> dict[str, str]:
+    """What the deepest shapes do to the exponent, and where they end behind the next, to publish:
+    both intervals and a sentence."""
     with_it, without = (one.intervals[RESAMPLED]["alpha_ell"] for one in (every, fewer))
     moved = abs(with_it.estimate - without.estimate)
     apart = with_it.low > without.high or with_it.high < without.low
@@ -156,11 +157,13 @@ def deepest_sentence(every: FitSummary, fewer: FitSummary, table: pd.DataFrame) 
     *_, next_deepest, deepest = sorted(table["ell"].unique())
     short = analysis.losses(table).iloc[:, 0].unstack("ell")[[next_deepest, deepest]].dropna()
     behind = int((short[deepest] > short[next_deepest]).sum())
-    return (
+    sentence = (
         f"The intervals {'exclude one another' if apart else 'overlap'}, and the estimate moves by "
         f"{more} than a standard error. At the smallest $D$ {deepest:.0f} blocks end behind "
         f"{next_deepest:.0f} at {behind} of {len(short)} widths."
     )
+    intervals = {"without-deepest": f"{without:.2f}", "with-deepest": f"{with_it:.2f}"}
+    return intervals | {"deepest": sentence}
 
 
 def noise_sentence(noise: pd.DataFrame) -> str:

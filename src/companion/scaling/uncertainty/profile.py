@@ -70,9 +70,17 @@ def likelihood_profile(result: FitResult, name: str, values) -> LikelihoodProfil
     )
 
 
-def joint_profile(result: FitResult, names: tuple[str, str], first, second) -> LikelihoodProfile:
-    """Refit with two parameters held on the grid `first` x `second`; deviance of that shape."""
-    first, second = np.asarray(first, float), np.asarray(second, float)
+def joint_profile(
+    result: FitResult, names: tuple[str, str], first=None, second=None, points: int = 41
+) -> LikelihoodProfile:
+    """Refit with two parameters held on the grid `first` x `second`; deviance of that shape.
+
+    By default the grid is the `span` of either, with so many `points`.
+    """
+    first, second = (
+        np.asarray(span(result, name, points) if values is None else values, float)
+        for name, values in zip(names, (first, second), strict=True)
+    )
     grid = np.stack(np.meshgrid(first, second, indexing="ij"), -1).reshape(-1, 2)
     deviance, theta, ok, design = _held(result, [tuple(names)] * len(grid), grid)
     shape = (len(first), len(second))
