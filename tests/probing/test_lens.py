@@ -90,7 +90,7 @@ def test_a_head_that_weighs_tokens_against_each_other_is_read_whole(build_model,
     model.net.forward = normed
     certificate = probing.certify(model)
     assert not certificate["by_column"]
-    assert readout.Reading.of(model, certificate).columns == model.V
+    assert readout.Readout.of(model, certificate).columns == model.V
     result = probing.probe(model, draw(2, 16))
     assert np.isfinite(result.cross_entropy.sel(group="rest", statistic="mean")[:-1]).all()
 

@@ -25,7 +25,7 @@ COLUMNS = 512
 
 
 @dataclass(frozen=True)
-class Reading:
+class Readout:
     """How lenses are read of a model, what may be left out and in what pieces.
 
     Parameters
@@ -43,7 +43,7 @@ class Reading:
     columns: int
 
     @classmethod
-    def of(cls, model: Model, certificate: Mapping[str, Any], fuse: bool = False) -> Reading:
+    def of(cls, model: Model, certificate: Mapping[str, Any], fuse: bool = False) -> Readout:
         """As a model's certificate allows: a CPU's cache holds a piece of the vocabulary, and a GPU
         takes all; `fuse` compiles the reduction."""
         pieces = certificate["by_column"] and model.device.type == "cpu"
@@ -60,7 +60,7 @@ def lens_values(
     tokens: Tensor,
     positions: Tensor,
     lens: str,
-    reading: Reading,
+    readout: Readout,
 ) -> dict[str, Tensor]:
     """Lens quantities of the tokens at `positions`.
 
@@ -73,18 +73,18 @@ def lens_values(
         Flat positions that have a successor in their block.
     lens : str
         "last_block", "logit" or "both".
-    reading : Reading
+    readout : Readout
 
     Returns
     -------
     dict of name to Tensor, shape (layers, B * T)
         NaN for all other tokens.
     """
-    z = _behind_last_block(model, stream, positions, lens, reading.by_token)
+    z = _behind_last_block(model, stream, positions, lens, readout.by_token)
     target = tokens.flatten()[positions + 1].to(z.device)
-    size = tokens_at_once(model, len(z), reading.columns)
+    size = tokens_at_once(model, len(z), readout.columns)
     parts = zip(z.split(size, 1), target.split(size), strict=True)
-    table = torch.cat([_read(model, *part, reading) for part in parts], -1)
+    table = torch.cat([_read(model, *part, readout) for part in parts], -1)
     full = table.new_full((*table.shape[:2], tokens.numel()), torch.nan)
     full[:, :, positions.to(full.device)] = table
     return _named(full, model.ell, lens)
@@ -113,14 +113,14 @@ def _behind_last_block(
     return torch.stack([*states, stream.h[-1].flatten(0, 1)[positions]])
 
 
-def _read(model: Model, z: Tensor, target: Tensor, reading: Reading) -> Tensor:
+def _read(model: Model, z: Tensor, target: Tensor, readout: Readout) -> Tensor:
     """All four quantities, (4, layer, n), of states z (layer, n, m), logits in pieces."""
     z = model.behind_tail(z)
-    if reading.columns >= model.V:
-        return torch.stack(Sums(*reading.reduce(model.head(z), target)).quantities())
+    if readout.columns >= model.V:
+        return torch.stack(Sums(*readout.reduce(model.head(z), target)).quantities())
     pieces = (
-        Sums(*reading.reduce(model.head(z, slice(at, at + reading.columns)), target - at))
-        for at in range(0, len(model.unembedding.weight), reading.columns)
+        Sums(*readout.reduce(model.head(z, slice(at, at + readout.columns)), target - at))
+        for at in range(0, len(model.unembedding.weight), readout.columns)
     )
     return torch.stack(reduce(Sums.merge, pieces).quantities())
 

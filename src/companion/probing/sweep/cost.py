@@ -11,7 +11,7 @@ import torch
 
 from companion.models import Model
 from companion.probing.lens.certificate import certify
-from companion.probing.lens.readout import Reading
+from companion.probing.lens.readout import Readout
 from companion.probing.settings import Probing
 from companion.probing.sweep.loop import Sweep
 from companion.probing.sweep.memory import block_bytes, logit_bytes
@@ -59,8 +59,8 @@ def estimate_probe(
     length = source.facts["length"]
     definite = asked.resolved(model, length)
     began = time.perf_counter()
-    reading = Reading.of(model, certify(model, model.runtime.seed))
-    sweep = begin(model, source, definite, part, asked.batch_size, reading)
+    readout = Readout.of(model, certify(model, model.runtime.seed))
+    sweep = begin(model, source, definite, part, asked.batch_size, readout)
     before = time.perf_counter() - began
     blocks = source.total and len(range(part.index, source.total, part.of))
     seconds = before + blocks * _seconds_a_block(sweep) if blocks else float("nan")
@@ -92,4 +92,4 @@ def _memory(sweep: Sweep, length: int) -> int:
     rows = len(sweep.state.distribution.bins)
     batch = sweep.at_once * block_bytes(model, settings, rows, length)
     kept = sum(tensor.nbytes for tensor in sweep.state.tensors().values())
-    return weights + kept + batch + logit_bytes(model, settings, sweep.reading.columns)
+    return weights + kept + batch + logit_bytes(model, settings, sweep.readout.columns)

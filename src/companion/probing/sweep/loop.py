@@ -13,7 +13,7 @@ from torch import Tensor
 from companion.errors import InputError
 from companion.models import Model, Parts, Stream, capture
 from companion.models.memory import out_of_memory
-from companion.probing.lens.readout import Reading, lens_values
+from companion.probing.lens.readout import Readout, lens_values
 from companion.probing.quantities import PARTS
 from companion.probing.settings import Settings
 from companion.probing.sweep.batch import groups_of, path_values, widen
@@ -35,7 +35,7 @@ class Sweep:
     shard: Shard
     state: State
     at_once: int
-    reading: Reading
+    readout: Readout
     parts: Parts | None = None
     next_block: int = 0
     blocks: int = 0
@@ -65,7 +65,7 @@ class Sweep:
     def _read(self, stream: Stream, tokens: Tensor, items: list[Item]) -> dict[str, Tensor]:
         settings = self.settings
         positions = lens_positions(items, settings.share, self.model.runtime.seed)
-        read = lens_values(self.model, stream, tokens, positions, settings.lens, self.reading)
+        read = lens_values(self.model, stream, tokens, positions, settings.lens, self.readout)
         self._check_read(read, positions, items)
         return read
 

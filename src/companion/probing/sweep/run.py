@@ -17,7 +17,7 @@ from companion.errors import InputError
 from companion.models import Model, as_model, find_parts, loaded_once
 from companion.probing import dataset as files
 from companion.probing.lens.certificate import certify
-from companion.probing.lens.readout import Reading
+from companion.probing.lens.readout import Readout
 from companion.probing.quantities import GEOMETRY, PARTS
 from companion.probing.settings import Probing, Settings
 from companion.probing.sweep import checkpoint
@@ -113,8 +113,8 @@ def probe(
             warnings.warn(f"{str(out)!r} is complete: there is nothing to do", stacklevel=2)
             return output.finished
         certificate = certify(loaded, loaded.runtime.seed)
-        reading = Reading.of(loaded, certificate, asked.compile)
-        sweep = begin(loaded, source, definite, part, asked.batch_size, reading)
+        readout = Readout.of(loaded, certificate, asked.compile)
+        sweep = begin(loaded, source, definite, part, asked.batch_size, readout)
         file = output.part(checkpoint.FILE)
         with torch.no_grad():
             if not checkpoint.take_up(sweep, file):
@@ -148,7 +148,7 @@ def begin(
     settings: Settings,
     shard: Shard,
     at_once: int,
-    reading: Reading,
+    readout: Readout,
 ) -> Sweep:
     """A sweep that has read nothing yet, of settings that are `resolved`."""
     parts = find_parts(model)
@@ -156,8 +156,8 @@ def begin(
     state = State.empty(settings.quantities + (PARTS if parts else ()), model.ell, device)
     rows = len(state.distribution.bins)
     length = source.facts["length"]
-    at_once = at_once or blocks_at_once(model, settings, rows, length, reading.columns)
-    return Sweep(model, source, settings, shard, state, at_once, reading, parts)
+    at_once = at_once or blocks_at_once(model, settings, rows, length, readout.columns)
+    return Sweep(model, source, settings, shard, state, at_once, readout, parts)
 
 
 def _attributes(sweep: Sweep, asked: Probing) -> dict[str, Any]:
