@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 from clock import seconds
+from shapes import SMOLLM2_135M, build
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForCausalLM, LlamaConfig
 
 from companion import interventions
 from companion.interventions import places
@@ -33,23 +33,6 @@ from companion.models import Model, as_model, capture
 from companion.runtime import Runtime
 
 READ = 0.25
-
-
-def build(runtime: Runtime) -> Model:
-    """SmolLM2-135M's shape with random weights: what a product costs does not depend on them."""
-    config = LlamaConfig(
-        vocab_size=49152,
-        hidden_size=576,
-        intermediate_size=1536,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-    )
-    torch.manual_seed(0)
-    net = AutoModelForCausalLM.from_config(config)
-    return Model.of(net.to(runtime.torch_device, runtime.torch_dtype), runtime)
 
 
 @torch.inference_mode()
@@ -160,7 +143,7 @@ def main() -> None:
     parser.add_argument("--model", help="a model by name, in place of random weights")
     arguments = parser.parse_args()
     runtime = Runtime.choose(arguments.device)
-    model = as_model(arguments.model or build(runtime), runtime)
+    model = as_model(arguments.model or build(SMOLLM2_135M, runtime), runtime)
     if arguments.quick:
         result = compare(model, (2, 48), ("skip", "swap"), 1)
     else:

@@ -11,6 +11,7 @@ python benchmarks/probing.py [--quick] [--json] [--device cuda] [--memory]
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 from clock import seconds
+from shapes import LADDER, PYTHIA_410M, build
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, log_softmax
-from transformers import AutoModelForCausalLM, GPTNeoXConfig, LlamaConfig
 
 from companion import models, probing
 from companion.probing.settings import Settings
@@ -40,30 +41,12 @@ class Case:
 
 def ladder_case(quick: bool) -> Case:
     """The embedded ladder's shape: 8 blocks, 128 wide, vocabulary 2,048."""
-    config = LlamaConfig(
-        vocab_size=2048,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=8,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=256,
-        tie_word_embeddings=True,
-    )
-    return Case(config, 256, 32 if quick else 128, 32)
+    return Case(LADDER, 256, 32 if quick else 128, 32)
 
 
 def pythia_case(quick: bool) -> Case:
     """Pythia-410m's shape: 24 blocks, 1,024 wide, vocabulary 50,304, blocks of 1,024 tokens."""
-    config = GPTNeoXConfig(
-        vocab_size=50304,
-        hidden_size=1024,
-        intermediate_size=4096,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        max_position_embeddings=2048,
-    )
-    return Case(config, 1024, 16 if quick else 96, 8)
+    return Case(PYTHIA_410M, 1024, 16 if quick else 96, 8)
 
 
 def real_case(model: models.Model, quick: bool) -> Case:
@@ -190,12 +173,6 @@ def compare(
     return result | against_floor(model, case, definite, own, before)
 
 
-def build(case: Case, runtime: Runtime) -> models.Model:
-    torch.manual_seed(0)
-    net = AutoModelForCausalLM.from_config(case.config)
-    return models.Model.of(net.to(runtime.torch_device, runtime.torch_dtype), runtime)
-
-
 def draw(case: Case, V: int, blocks: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, V, (blocks, case.block), generator=generator)
@@ -250,9 +227,9 @@ def memory_growth(runtime: Runtime, first: int = 100_000, last: int = 1_000_000)
     """
     import psutil
 
-    case = ladder_case(True)
-    case.config.num_hidden_layers, case.config.hidden_size = 4, 64
-    model = build(case, runtime)
+    case, config = ladder_case(True), copy.copy(LADDER)
+    config.num_hidden_layers, config.hidden_size = 4, 64
+    model = build(config, runtime)
     tokens = draw(case, model.V, -(-last // case.block))
     process, seen = psutil.Process(), []
 
@@ -289,7 +266,7 @@ def main() -> None:
         case, repeats = real_case(model, arguments.quick), repeats - 2
     else:
         case = (pythia_case if on_gpu else ladder_case)(arguments.quick)
-        model = build(case, runtime)
+        model = build(case.config, runtime)
     if arguments.profile:
         for row in profile(model, case, arguments.share):
             print(f"{row['share']:6.1%}  {row['calls']:>7,}  {row['operator']}")

@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from companion.errors import InputError
+from companion.regimes import REGIMES, check_regime
 from companion.runtime import Runtime
 
 if TYPE_CHECKING:
     import torch
     import xarray as xr
 
-REGIMES = ("ensemble", "procedural", "compositional")
 DOCUMENTS_AT_ONCE = 8
 JITTER = 0.02
 
@@ -56,8 +56,7 @@ class Control:
     stages: int = 3
 
     def __post_init__(self) -> None:
-        if self.regime not in REGIMES:
-            raise InputError(f"regime {self.regime!r} is unknown: use {', '.join(REGIMES)}")
+        check_regime(self.regime)
         if self.ell < 2 or self.m < 2 or self.m % 2 or self.documents < 1 or self.length < 1:
             raise InputError("a control needs ell of at least 2, an even m, and at least one token")
         if not 1 <= self.stages <= self.ell:
