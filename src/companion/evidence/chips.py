@@ -57,8 +57,8 @@ def chips(verdicts: Iterable[tuple[str, str]]) -> str:
     for anchor, verdict in verdicts:
         places[verdict].append(anchor)
     drawn = [
-        chip(verdict, f"{len(found)} {verdict}", f"#{found[0]}")
-        for verdict, found in places.items()
-        if found
+        chip(verdict, f"{len(anchors)} {verdict}", f"#{anchors[0]}")
+        for verdict, anchors in places.items()
+        if anchors
     ]
     return f'<p class="chips">{"".join(drawn)}</p>' if drawn else ""

@@ -74,14 +74,14 @@ def judge(
     KeyError
         If a measurement is of a part that the claim does not have.
     """
-    told = entry(key)
-    reason = _elsewhere(told, data) or _idle(told) or _lacks(told, met or {}) or reason
-    known = () if reason else tuple(_beside(told, m) for m in measured)
+    record = entry(key)
+    reason = _elsewhere(record, data) or _idle(record) or _lacks(record, met or {}) or reason
+    known = () if reason else tuple(_beside(record, m) for m in measured)
     if not reason and all(m.idle for m in known):
         reasons = dict.fromkeys(m.idle for m in known)
         reason = "; ".join(reasons) or "nothing of it could be measured here"
-    about = (told.whose, told.question, told.holds)
-    return Claim(key, told.statement, told.source, scope, known, reason, *about, size=size)
+    about = (record.whose, record.question, record.holds)
+    return Claim(key, record.statement, record.source, scope, known, reason, *about, size=size)
 
 
 def beside_untrained(
@@ -93,12 +93,12 @@ def beside_untrained(
     evidence either. What is out of range counts in any case.
     """
     alone = "no untrained network stands beside it" if needed else ""
-    told = {
+    reasons = {
         REPRODUCED: "an untrained network of the same architecture passes too",
         UNDECIDED: "an untrained network of the same architecture may pass too",
     }
     own, other = (m and _beside(entry(key), m).verdict for m in (measured, twin))
-    idle = told.get(other, "") if other else alone
+    idle = reasons.get(other, "") if other else alone
     return replace(measured, idle=idle) if own == REPRODUCED else measured
 
 
@@ -121,40 +121,40 @@ def rows(claims: Iterable[Claim]) -> list[tuple[Claim, list[Claim], str]]:
 
 def row_record(decider: Claim, others: list[Claim], why: str) -> dict[str, Any]:
     """A row in JSON types: the decider, all measurements with their runs, and why."""
-    told = entry(decider.key)
+    record = entry(decider.key)
     measurements = [
         one | {"chapter": claim.chapter, "run": claim.run, "decides": claim is decider}
         for claim in (decider, *others)
         for one in claim.to_dict()["measurements"]
     ]
     runs = [{"chapter": c.chapter, "run": c.run, "verdict": c.verdict} for c in (decider, *others)]
-    about = {"estimand": told.estimand, "data": list(told.about), "anchor": decider.anchor}
+    about = {"estimand": record.estimand, "data": list(record.about), "anchor": decider.anchor}
     return decider.to_dict() | about | {"why": why, "runs": runs, "measurements": measurements}
 
 
-def _beside(told: Entry, m: Measurement) -> Measurement:
-    expected = told.range(m.part)
+def _beside(record: Entry, m: Measurement) -> Measurement:
+    expected = record.range(m.part)
     return replace(m, expected_low=expected.low, expected_high=expected.high)
 
 
-def _elsewhere(told: Entry, data: str) -> str:
-    if not told.about or not data or data in told.about:
+def _elsewhere(record: Entry, data: str) -> str:
+    if not record.about or not data or data in record.about:
         return ""
-    about = _listed(WORDS.get(name, name) for name in told.about)
+    about = _listed(WORDS.get(name, name) for name in record.about)
     return f"the claim is about {about}, and this run looked at {WORDS.get(data, data)}"
 
 
-def _idle(told: Entry) -> str:
-    if not told.statistic:
+def _idle(record: Entry) -> str:
+    if not record.statistic:
         return ""
-    name, regime = told.statistic
+    name, regime = record.statistic
     return why_no_test(name, regime)
 
 
-def _lacks(told: Entry, met: Mapping[str, float]) -> str:
+def _lacks(record: Entry, met: Mapping[str, float]) -> str:
     short = [
         f"{need:g} {name}, this run has {met[name]:g}"
-        for name, need in (told.needs or {}).items()
+        for name, need in (record.needs or {}).items()
         if name in met and met[name] < need
     ]
     return f"it takes {' and '.join(short)}" if short else ""

@@ -62,8 +62,8 @@ def strip(
     """One statistic: filled points the models, hollow ones their untrained twins."""
     ax = ax or plt.gca()
     get, drawn = STATISTICS[name], styles(c)
-    told = [*c.ladder, *c.real]
-    for height, r in enumerate(told):
+    rows = [*c.ladder, *c.real]
+    for height, r in enumerate(rows):
         colour = drawn[r.name]["color"]
         _point(ax, get(r), height, color=colour, markerfacecolor=colour)
         if twin := c.untrained.get(r.name):
@@ -74,17 +74,17 @@ def strip(
     if beside:
         ends = min(i.low for i in beside), max(i.high for i in beside)
         ax.axvspan(*ends, color=theme.INK, alpha=0.12, linewidth=0)
-    ax.set_yticks(range(len(told)), [r.name for r in told])
+    ax.set_yticks(range(len(rows)), [r.name for r in rows])
     ax.set_title(name)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     return ax
 
 
-def _point(ax: Axes, found, height: int, **style) -> None:
-    if found is None:
+def _point(ax: Axes, span, height: int, **style) -> None:
+    if span is None:
         return
-    reach = [[max(found.estimate - found.low, 0)], [max(found.high - found.estimate, 0)]]
-    ax.errorbar(found.estimate, height, xerr=reach, fmt="o", markersize=5, **style)
+    reach = [[max(span.estimate - span.low, 0)], [max(span.high - span.estimate, 0)]]
+    ax.errorbar(span.estimate, height, xerr=reach, fmt="o", markersize=5, **style)
 
 
 def turns(c: Comparison, ax: Axes | None = None) -> Axes:
@@ -132,9 +132,9 @@ def losses(
 def skips(c: Comparison, generator: np.random.Generator, ax: Axes | None = None) -> Axes:
     """Cost of skipping each block, in equal shares of what all blocks gain, on relative depth."""
 
-    def curve(found: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-        ell = int(found.attrs["ell"])
-        one = profiles(found, generator).sel(kind="skip") * (ell / float(gain_of_depth(found)))
+    def curve(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        ell = int(dataset.attrs["ell"])
+        one = profiles(dataset, generator).sel(kind="skip") * (ell / float(gain_of_depth(dataset)))
         return (np.arange(ell) + 0.5) / ell, np.stack([one.estimate, one.low, one.high])
 
     deep = {n: d for n, d in c.disturbed.items() if d.attrs["ell"] >= FEWEST_BLOCKS}
@@ -193,8 +193,8 @@ def depths(c: Comparison, errors: Mapping[str, Any], ax: Axes | None = None) -> 
     return ax
 
 
-def _guides(ax: Axes, chosen: Iterable[Row]) -> None:
-    ranked = sorted(chosen, key=lambda r: r.ell)
+def _guides(ax: Axes, rows: Iterable[Row]) -> None:
+    ranked = sorted(rows, key=lambda r: r.ell)
     first, last = ranked[0], ranked[-1]
     reach = np.array([first.ell, last.ell], float)
     for power in (-1.0, -0.5):
@@ -233,9 +233,9 @@ def _label(ax: Axes, ends: Iterable[tuple[Any, Any, Any]]) -> Axes:
     """Names at the right ends of curves, moved apart where they would overlap."""
     scale = ax.transData + ax.transAxes.inverted()
     right = ax.get_xlim()[1]
-    told = sorted((scale.transform((right, y))[1], str(name), colour) for name, y, colour in ends)
+    labels = sorted((scale.transform((right, y))[1], str(name), colour) for name, y, colour in ends)
     free = -np.inf
-    for height, name, colour in told:
+    for height, name, colour in labels:
         free = max(height, free + GAP)
         place = {"xycoords": "axes fraction", "va": "center", "annotation_clip": False}
         ax.annotate(name, (1.02, free), color=colour, **place)

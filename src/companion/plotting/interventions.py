@@ -42,9 +42,9 @@ def by_layer(
 ) -> Axes:
     """Rise of the loss against the disturbed block, a line per kind, 95 % bands over documents."""
     ax = ax or plt.gca()
-    found = profiles(dataset, generator)
+    costs = profiles(dataset, generator)
     for kind in kinds:
-        one = found.sel(kind=kind)
+        one = costs.sel(kind=kind)
         ax.plot(one.layer, one.estimate, "o-", markersize=4, color=COLOURS[kind], label=kind)
         ax.fill_between(one.layer, one.low, one.high, color=COLOURS[kind], alpha=0.2, linewidth=0)
     ax.set_yscale("symlog", linthresh=0.01, linscale=0.5)
@@ -188,12 +188,12 @@ def restored(dataset: xr.Dataset, index: int, ax: Axes | None = None) -> Axes:
 
 def strongest(dataset: xr.Dataset, n: int) -> Figure:
     """`restored` for the `n` facts whose probability drops most under corruption."""
-    chosen = strongest_facts(dataset, n)
-    rows = -(-len(chosen) // 2)
+    indices = strongest_facts(dataset, n)
+    rows = -(-len(indices) // 2)
     figure, axes = plt.subplots(rows, 2, figsize=(9.6, 3.2 * rows), squeeze=False)
-    for index, ax in zip(chosen, axes.flat, strict=False):
+    for index, ax in zip(indices, axes.flat, strict=False):
         restored(dataset, index, ax)
-    for ax in axes.flat[len(chosen) :]:
+    for ax in axes.flat[len(indices) :]:
         ax.set_axis_off()
     return figure
 
@@ -210,10 +210,10 @@ def by_role(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     if not dataset.known.any():
         return _nothing_known(ax)
-    found = average(dataset)
-    depth = found.layer / dataset.attrs["ell"]
+    shares = average(dataset)
+    depth = shares.layer / dataset.attrs["ell"]
     for colour, role in zip(theme.FAMILY_PALETTE, ROLES[1:], strict=False):
-        one = found.sel(role=role)
+        one = shares.sel(role=role)
         if one.estimate.isnull().all():
             continue
         ax.plot(depth, one.estimate, "o-", markersize=4, color=colour, label=role)
@@ -237,10 +237,10 @@ def handovers(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     if not dataset.known.any():
         return _nothing_known(ax)
     parts = by_relation(dataset)
-    found = {name: over_facts(exchange(part).handover) for name, part in parts.items()}
-    order = sorted(found, key=lambda name: found[name].estimate)
+    intervals = {name: over_facts(exchange(part).handover) for name, part in parts.items()}
+    order = sorted(intervals, key=lambda name: intervals[name].estimate)
     for height, name in enumerate(order):
-        one = found[name]
+        one = intervals[name]
         reach = [[one.estimate - one.low], [one.high - one.estimate]]
         bars = reach if np.isfinite(reach).all() else None
         style = {"fmt": "o", "color": theme.FAMILY_PALETTE[0], "capsize": 3}

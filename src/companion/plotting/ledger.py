@@ -62,24 +62,24 @@ def exponents(
     ax.axvspan(*about_one, color=theme.INK, alpha=0.2, linewidth=0, label="about one")
     ax.axvline(1, color=theme.INK, linestyle=":", linewidth=1, label="one over the depth")
     names = []
-    for row, (name, (found, verdict)) in enumerate(sources.items()):
-        names.append(f"{name}\n{interval(found) if found else verdict}")
-        if found:
-            low = found["low"] if found["low"] is not None else 0
-            high = found["high"] if found["high"] is not None else reach
-            ends = [[found["estimate"] - low], [high - found["estimate"]]]
-            ax.errorbar(found["estimate"], row, xerr=ends, fmt="o", linewidth=2.5, label=name)
+    for row, (name, (measurement, verdict)) in enumerate(sources.items()):
+        names.append(f"{name}\n{interval(measurement) if measurement else verdict}")
+        if measurement:
+            low = measurement["low"] if measurement["low"] is not None else 0
+            high = measurement["high"] if measurement["high"] is not None else reach
+            ends = [[measurement["estimate"] - low], [high - measurement["estimate"]]]
+            ax.errorbar(measurement["estimate"], row, xerr=ends, fmt="o", linewidth=2.5, label=name)
     ax.set(xlim=(0, reach), ylim=(len(sources) - 0.5, -0.5), xlabel="depth exponent")
     ax.set_yticks(range(len(names)), names)
     ax.grid(False, axis="y")
     return ax
 
 
-def interval(found: Mapping[str, Any]) -> str:
+def interval(measurement: Mapping[str, Any]) -> str:
     """An estimate and its interval in two decimals; an end that is not there is infinite."""
-    low = "−∞" if found["low"] is None else f"{found['low']:.2f}"
-    high = "∞" if found["high"] is None else f"{found['high']:.2f}"
-    return f"{found['estimate']:.2f} [{low}, {high}]"
+    low = "−∞" if measurement["low"] is None else f"{measurement['low']:.2f}"
+    high = "∞" if measurement["high"] is None else f"{measurement['high']:.2f}"
+    return f"{measurement['estimate']:.2f} [{low}, {high}]"
 
 
 @dataclass(frozen=True)
@@ -183,8 +183,8 @@ def _rank(one: Mapping[str, Any]) -> tuple[bool, int]:
 def _how(claim: Mapping[str, Any]) -> str:
     scope = "; ".join(f"{name}: {value}" for name, value in claim["scope"].items())
     why = claim["why"].replace("_", " ")  # it names chapters
-    told = f"Measured: {claim['estimand']}. On {scope}. Decided by: {why}."
-    return f'<p class="why">{html.escape(told)}</p>'
+    text = f"Measured: {claim['estimand']}. On {scope}. Decided by: {why}."
+    return f'<p class="why">{html.escape(text)}</p>'
 
 
 def _row(one: Mapping[str, Any], key: str) -> str:
@@ -237,6 +237,6 @@ def _numbers(one: Mapping[str, Any]) -> str:
     first, last = bounds(one, "expected_low", "expected_high")
     known = [f"at least {first:.4g}"] * math.isfinite(first)
     known += [f"at most {last:.4g}"] * math.isfinite(last)
-    told = f"{first:.4g} to {last:.4g}" if len(known) == 2 else "".join(known) or "anything"
-    found = f"<strong>{one['estimate']:.4g}</strong>{unit}, {kind} [{low:.4g}, {high:.4g}]"
-    return f"{found}, expected {told}"
+    limits = f"{first:.4g} to {last:.4g}" if len(known) == 2 else "".join(known) or "anything"
+    estimate = f"<strong>{one['estimate']:.4g}</strong>{unit}, {kind} [{low:.4g}, {high:.4g}]"
+    return f"{estimate}, expected {limits}"

@@ -102,11 +102,11 @@ def design(table, ax=None):
 def intervals(result: FitResult, name: str, ax=None, expected=(None, None)):
     """All 95 % intervals of one parameter, a line for each method; the band is what is expected."""
     ax = ax or plt.gca()
-    found = [(method, v[name]) for method, v in result.intervals.items() if name in v]
-    for row, (_, interval) in enumerate(found):
+    pairs = [(method, v[name]) for method, v in result.intervals.items() if name in v]
+    for row, (_, interval) in enumerate(pairs):
         ax.plot([interval.low, interval.high], [row, row], color=BLUE)
         ax.plot(interval.estimate, row, "o", color=BLUE)
-    ax.set_yticks(range(len(found)), [method.replace("_", ", ") for method, _ in found])
+    ax.set_yticks(range(len(pairs)), [method.replace("_", ", ") for method, _ in pairs])
     ax.set_xlabel(LABELS.get(name, name))
     ax.invert_yaxis()
     _band(ax, expected)
@@ -118,35 +118,35 @@ def _band(ax, expected) -> None:
         ax.axvspan(*expected, color=GREEN, alpha=0.15, linewidth=0)
 
 
-def curve(found: LikelihoodProfile, ax=None):
+def curve(profile: LikelihoodProfile, ax=None):
     """Deviance along one held parameter, with the 95 % threshold; crosses did not converge."""
     ax = ax or plt.gca()
-    ax.plot(found.values[0], found.deviance, color=BLUE)
-    lost = ~found.converged
-    ax.plot(found.values[0][lost], found.deviance[lost], "x", color=RED)
-    ax.axhline(found.level95, color=theme.INK, linestyle=":", linewidth=1)
-    ax.set(xlabel=LABELS.get(found.names[0], found.names[0]), ylabel="deviance")
-    top = min(5 * found.level95, float(np.max(found.deviance)) * 1.05)
-    near = found.values[0][found.deviance <= top]
+    ax.plot(profile.values[0], profile.deviance, color=BLUE)
+    lost = ~profile.converged
+    ax.plot(profile.values[0][lost], profile.deviance[lost], "x", color=RED)
+    ax.axhline(profile.level95, color=theme.INK, linestyle=":", linewidth=1)
+    ax.set(xlabel=LABELS.get(profile.names[0], profile.names[0]), ylabel="deviance")
+    top = min(5 * profile.level95, float(np.max(profile.deviance)) * 1.05)
+    near = profile.values[0][profile.deviance <= top]
     ax.set(ylim=(0, top), xlim=(near.min(), near.max()))
     return ax
 
 
-def contours(found: LikelihoodProfile, ax=None, best=None):
+def contours(profile: LikelihoodProfile, ax=None, best=None):
     """Deviance over two held parameters: the joint 95 % region filled, half and twice it drawn.
 
     Crosses mark refits that did not converge.
     """
     ax = ax or plt.gca()
-    x, y = found.values
-    levels = np.array([0, 0.5, 1, 2]) * found.level95
-    ax.contourf(x, y, found.deviance.T, levels=levels[[0, 2]], colors=[BLUE], alpha=0.3)
-    ax.contour(x, y, found.deviance.T, levels=levels[1:], colors=[BLUE], linewidths=1)
-    lost = np.argwhere(~found.converged)
+    x, y = profile.values
+    levels = np.array([0, 0.5, 1, 2]) * profile.level95
+    ax.contourf(x, y, profile.deviance.T, levels=levels[[0, 2]], colors=[BLUE], alpha=0.3)
+    ax.contour(x, y, profile.deviance.T, levels=levels[1:], colors=[BLUE], linewidths=1)
+    lost = np.argwhere(~profile.converged)
     ax.plot(x[lost[:, 0]], y[lost[:, 1]], "x", color=RED)
     if best is not None:
-        ax.plot(best[found.names[0]], best[found.names[1]], "o", color=RED)
-    ax.set(xlabel=LABELS[found.names[0]], ylabel=LABELS[found.names[1]])
+        ax.plot(best[profile.names[0]], best[profile.names[1]], "o", color=RED)
+    ax.set(xlabel=LABELS[profile.names[0]], ylabel=LABELS[profile.names[1]])
     return ax
 
 
@@ -160,15 +160,15 @@ def sweep(frame, name: str, ax=None, column: str = "dropped"):
     return ax
 
 
-def path(found, optimum: FitResult, axes=None):
+def path(trace, optimum: FitResult, axes=None):
     """An optimiser's objective above the optimum, and its depth exponent, along its steps."""
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(9, 3.4))
-    later = found.steps > 0
-    excess = found.objective[later] / optimum.objective - 1
-    axes[0].plot(found.steps[later], excess, color=BLUE)
+    later = trace.steps > 0
+    excess = trace.objective[later] / optimum.objective - 1
+    axes[0].plot(trace.steps[later], excess, color=BLUE)
     axes[0].set(xscale="log", yscale="log", ylabel="objective above the optimum")
-    axes[1].plot(found.steps[later], found.params["alpha_ell"][later], color=BLUE)
+    axes[1].plot(trace.steps[later], trace.params["alpha_ell"][later], color=BLUE)
     axes[1].axhline(optimum.params["alpha_ell"], color=RED, linestyle="--")
     axes[1].set(xscale="log", ylabel=LABELS["alpha_ell"])
     for ax in axes:
@@ -222,14 +222,14 @@ def held_out(frame, ax=None):
 def coverage(frame, name: str, ax=None, level: float = 0.95):
     """Share of planted tables whose interval contains the truth, by method."""
     ax = ax or plt.gca()
-    chosen = frame[frame["parameter"] == name]
-    if chosen.empty:
+    results = frame[frame["parameter"] == name]
+    if results.empty:
         ax.text(0.5, 0.5, "not yet run", ha="center", transform=ax.transAxes)
         return ax
-    cases = list(dict.fromkeys(chosen["case"]))
-    methods = list(dict.fromkeys(chosen["method"]))
+    cases = list(dict.fromkeys(results["case"]))
+    methods = list(dict.fromkeys(results["method"]))
     for offset, (color, case) in enumerate(zip((BLUE, RED, GREEN), cases, strict=False)):
-        rows = chosen[chosen["case"] == case]
+        rows = results[results["case"] == case]
         place = np.array([methods.index(m) for m in rows["method"]]) + 0.18 * offset - 0.09
         error = np.abs(rows[["low", "high"]].to_numpy().T - rows["coverage"].to_numpy())
         ax.errorbar(rows["coverage"], place, xerr=error, fmt="o", color=color, label=case)
@@ -257,9 +257,9 @@ def subsets(frame, ax=None):
 def best_by_depth(result, draws, budget, ax=None):
     """The lowest loss at each depth within a budget, its 95 % band, and where rows end (grey)."""
     ax = ax or plt.gca()
-    found = planning.by_depth(result, draws, budget)
-    near = found["loss"] < 1.1 * found["loss"].min()
-    ell, loss, low, high = (found[name][near] for name in ("ell", "loss", "low", "high"))
+    optima = planning.by_depth(result, draws, budget)
+    near = optima["loss"] < 1.1 * optima["loss"].min()
+    ell, loss, low, high = (optima[name][near] for name in ("ell", "loss", "low", "high"))
     ax.fill_between(ell, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95 % of refits")
     ax.semilogx(ell, loss, color=BLUE)
     ax.axvline(ell[loss.argmin()], color=RED, linestyle="--", label="best depth")
@@ -278,11 +278,11 @@ def doublings(plans, ax=None):
     ax = ax or plt.gca()
     kinds = {"deeper": "data kept", "deeper_same_flops": "operations kept"}
     for shift, color, (kind, label) in zip((-0.12, 0.12), (BLUE, RED), kinds.items(), strict=True):
-        found = [getattr(plan, kind) for plan in plans.values()]
-        middle = np.array([i.estimate for i in found])
-        error = np.abs(np.array([[i.low for i in found], [i.high for i in found]]) - middle)
+        changes = [getattr(plan, kind) for plan in plans.values()]
+        middle = np.array([i.estimate for i in changes])
+        error = np.abs(np.array([[i.low for i in changes], [i.high for i in changes]]) - middle)
         ax.errorbar(
-            middle, np.arange(len(found)) + shift, xerr=error, fmt="o", color=color, label=label
+            middle, np.arange(len(changes)) + shift, xerr=error, fmt="o", color=color, label=label
         )
     ax.axvline(0, color=theme.INK, linestyle=":", linewidth=1)
     ax.set_yticks(range(len(plans)), list(plans))

@@ -49,10 +49,10 @@ def rotation_falls_inversely(c: Comparison) -> Claim:
     families = {r.family: [other for other in c.real if other.family == r.family] for r in c.real}
     groups = {"all models": list(c.real)} | (families if len(families) > 1 else {})
     groups = {name: group for name, group in groups.items() if _depths(group) >= FEWEST_DEPTHS}
-    told = [of(exponent(g), f"exponent, {name}") for name, g in groups.items()]
-    reason = "" if told else two_points(c)
+    exponents = [of(exponent(g), f"exponent, {name}") for name, g in groups.items()]
+    reason = "" if exponents else two_points(c)
     given = {"data": "pretrained", "reason": reason, "size": _size(c)}
-    return judged("rotation-inverse-depth", told, _scope(c), **given)
+    return judged("rotation-inverse-depth", exponents, _scope(c), **given)
 
 
 def exponent(group: Iterable[Row]) -> Interval:
@@ -148,15 +148,15 @@ def _judged(key: str, c: Comparison, measure: Measure, needs_twin: bool = False)
 
     With `needs_twin` neither is what nothing untrained stands beside.
     """
-    told = []
+    measurements = []
     for r in _with_middle(c.real):
         twin = c.untrained.get(r.name)
         beside = {m.name: m for m in measure(twin)} if twin else {}
         for m in measure(r):
             one = beside_untrained(m, beside.get(m.name), key, needs_twin)
-            told.append(replace(one, name=f"{m.name}, {r.name}"))
-    reason = "" if told else "no real model of this run has these numbers"
-    return judged(key, told, _scope(c), data="pretrained", reason=reason, size=_size(c))
+            measurements.append(replace(one, name=f"{m.name}, {r.name}"))
+    reason = "" if measurements else "no real model of this run has these numbers"
+    return judged(key, measurements, _scope(c), data="pretrained", reason=reason, size=_size(c))
 
 
 def _size(c: Comparison) -> float:
@@ -173,9 +173,9 @@ def _scope(c: Comparison) -> dict[str, str]:
     }
 
 
-def _with_middle(chosen: Iterable[Row]) -> list[Row]:
-    return [r for r in chosen if len(middle_layers(r.ell)) >= FEWEST_MIDDLE]
+def _with_middle(rows: Iterable[Row]) -> list[Row]:
+    return [r for r in rows if len(middle_layers(r.ell)) >= FEWEST_MIDDLE]
 
 
-def _depths(chosen: Iterable[Row]) -> int:
-    return len({r.ell for r in chosen})
+def _depths(rows: Iterable[Row]) -> int:
+    return len({r.ell for r in rows})

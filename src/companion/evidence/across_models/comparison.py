@@ -93,7 +93,7 @@ def compare(
     untrained = {**ladder.untrained, **live.untrained, **kept.untrained}
     fresh = {n: probe for n, probe in live.trained.items() if n not in kept.trained}
     real = dict(sorted({**kept.trained, **fresh}.items(), key=lambda i: int(i[1].attrs["ell"])))
-    disturbed = {short_name(n): found for n, found in (disturbed or {}).items()}
+    disturbed = {short_name(n): ablation for n, ablation in (disturbed or {}).items()}
     again = {n: probe for n, probe in live.trained.items() if n in kept.trained}
     absent = {**kept.missing, **live.missing}
     return Comparison(

@@ -29,13 +29,13 @@ def table(c: Comparison, errors: Mapping[str, Any]) -> pd.DataFrame:
 
 def sentence(c: Comparison, errors: Mapping[str, Any]) -> str:
     """What the calibrated reading says of the real models."""
-    told = []
+    models = []
     for r in c.real:
         verdict = verdict_for(r.calibrated, r.ell)
         moved = set(within(r.calibrated, r.ell, r.name, errors)) - set(verdict.possible)
         more = f", and within quantisation's error also {named(moved)}" if moved else ""
-        told.append(f"{r.name}: {verdict.words}{more}")
-    return f"The calibrated reading leaves possible, of {'; of '.join(told)}." if told else ""
+        models.append(f"{r.name}: {verdict.words}{more}")
+    return f"The calibrated reading leaves possible, of {'; of '.join(models)}." if models else ""
 
 
 def _cells(r: Row, errors: Mapping[str, Any]) -> dict[str, str]:

@@ -67,9 +67,9 @@ def table(c: Comparison, names: Iterable[str], untrained: bool = True) -> pd.Dat
     """Chosen statistics with their intervals, one row a model, its untrained twin below it."""
     import pandas as pd
 
-    chosen = [r for r in c.rows if untrained or r.kind != UNTRAINED]
-    told = [{"model": label(r), "blocks": r.ell} | _cells(r, names) for r in chosen]
-    return pd.DataFrame(told).set_index("model")
+    rows = [r for r in c.rows if untrained or r.kind != UNTRAINED]
+    records = [{"model": label(r), "blocks": r.ell} | _cells(r, names) for r in rows]
+    return pd.DataFrame(records).set_index("model")
 
 
 def label(r: Row) -> str:
@@ -93,9 +93,9 @@ def standing_out(r: Row) -> str:
 
 def outlier_words(c: Comparison) -> str:
     """Which blocks of the real models stand out, in words."""
-    told = "; ".join(f"{r.name}: {standing_out(r)}" for r in c.real)
+    blocks = "; ".join(f"{r.name}: {standing_out(r)}" for r in c.real)
     return (
-        f"Blocks that turn the state twice as far as the middle median or more: {told or 'none'}."
+        f"Blocks that turn the state twice as far as the middle median or more: {blocks or 'none'}."
     )
 
 
@@ -154,14 +154,14 @@ def spoken(c: Comparison, name: str) -> str:
     get = STATISTICS[name]
     real = [(r.name, get(r), get(c.untrained[r.name]) if r.name in c.untrained else None)
             for r in c.real]  # fmt: skip
-    told = [
+    values = [
         f"{n} {i:.2f}" + (f" (untrained {twin.estimate:.2f})" if twin else "")
         for n, i, twin in real
         if i is not None
     ]
     beside = [i.estimate for i in map(get, c.with_middle) if i is not None]
     ladder = f"the ladder {min(beside):.2f} to {max(beside):.2f}" if beside else "no ladder"
-    return f"{name}: {', '.join(told) or 'no real model'}; {ladder}."
+    return f"{name}: {', '.join(values) or 'no real model'}; {ladder}."
 
 
 def exponent_words(c: Comparison) -> str:
@@ -176,9 +176,9 @@ def exponent_words(c: Comparison) -> str:
     return f"{real}. Over its {len(c.ladder)} models the ladder's own exponent is {slope:.2f}."
 
 
-def _through_lenses(c: Comparison, chosen: Iterable[Row]) -> str:
-    told = [lens_words(r.name, c.probes[r.name]) for r in chosen]
-    return " ".join(told) or "There is no such model in this run."
+def _through_lenses(c: Comparison, rows: Iterable[Row]) -> str:
+    sentences = [lens_words(r.name, c.probes[r.name]) for r in rows]
+    return " ".join(sentences) or "There is no such model in this run."
 
 
 def lens_words(name: str, probe: xr.Dataset) -> str:
@@ -210,8 +210,8 @@ def _checked(kept: Row, live: Row) -> str:
     names = ("rotation times blocks", "evenness", "cosine of neighbours")
     pairs = [(STATISTICS[n](live), STATISTICS[n](kept)) for n in names]
     apart = [n for n, (a, b) in zip(names, pairs, strict=True) if a and b and not _meet(a, b)]
-    told = "agrees with the stored one" if not apart else f"differs in {', '.join(apart)}"
-    first = f"Run live on {live.tokens:,} tokens, {kept.name} {told}"
+    outcome = "agrees with the stored one" if not apart else f"differs in {', '.join(apart)}"
+    first = f"Run live on {live.tokens:,} tokens, {kept.name} {outcome}"
     return f"{first} ({kept.tokens:,} tokens) within the intervals over documents."
 
 
@@ -221,10 +221,10 @@ def _meet(a: Interval, b: Interval) -> bool:
 
 def absent(c: Comparison) -> str:
     """Models that could not be had, and why, in words."""
-    told = "; ".join(f"{name} ({why})" for name, why in c.missing.items())
+    models = "; ".join(f"{name} ({why})" for name, why in c.missing.items())
     return (
-        f"Could not be had, and is missing from this page: {told}."
-        if told
+        f"Could not be had, and is missing from this page: {models}."
+        if models
         else "Every model that this page asks for could be had."
     )
 
@@ -239,11 +239,11 @@ def error_band(errors: Mapping[str, Any], r: Row, name: str) -> tuple[float, flo
 
 def band_words(errors: Mapping[str, Any], c: Comparison) -> str:
     """How wide the error band of quantisation is for each real model, in words."""
-    told = []
+    models = []
     for r in c.real:
         bands = {name: error_band(errors, r, name) for name in STATISTICS}
         widths = [f"{n} ± {(b[1] - b[0]) / 2:.2g}" for n, b in bands.items() if b]
-        told += [f"{r.name}: {', '.join(widths)}"] if widths else []
-    if not told:
+        models += [f"{r.name}: {', '.join(widths)}"] if widths else []
+    if not models:
         return "The error that quantisation makes has not been stored, and no band is drawn."
-    return f"The largest error that the same quantisation makes in the ladder: {'; '.join(told)}."
+    return f"The largest error that the same quantisation makes in the ladder: {'; '.join(models)}."

@@ -149,7 +149,7 @@ def row(
         From `companion.interventions.ablate`, of the same model.
     """
     ell = int(probe.attrs["ell"])
-    chosen = middle_layers(ell)
+    middle = middle_layers(ell)
     theta = profile(probe, "theta")[:ell]
     skip, swap, parallel = _costs(disturbed, generator)
     return Row(
@@ -165,26 +165,26 @@ def row(
         rotation=middle_mean(probe),
         evenness=evenness(probe, generator),
         cosines=lag_cosines(probe, generator),
-        kept=cosine_kept(probe, generator) if len(chosen) >= FEWEST_KEPT else None,
+        kept=cosine_kept(probe, generator) if len(middle) >= FEWEST_KEPT else None,
         lenses=_lenses(probe, generator),
         skip=skip,
         swap=swap,
         parallel=parallel,
-        outliers=outliers(theta, chosen),
+        outliers=outliers(theta, middle),
         calibrated=read_probe(probe) | (read_ablation(disturbed) if disturbed else {}),
     )
 
 
 def _lenses(probe: xr.Dataset, generator: np.random.Generator) -> dict[str, LensNumbers]:
-    found = {}
+    lenses = {}
     for lens, suffix in LENSES.items():
         if f"cross_entropy{suffix}" not in probe:
             continue
         knows = known_loss(probe, lens, generator).low > 0
         parts = (middle_share, loss_evenness)
         numbers = [part(probe, lens, generator) if knows else None for part in parts]
-        found[lens] = LensNumbers(worse_than_guessing(probe, lens, generator), *numbers)
-    return found
+        lenses[lens] = LensNumbers(worse_than_guessing(probe, lens, generator), *numbers)
+    return lenses
 
 
 def _costs(

@@ -74,8 +74,8 @@ def of_language_models(losses: xr.Dataset, table: pd.DataFrame) -> list[Claim]:
         ),
     ]
     return [
-        judge(key, [of(found, name)], where, data="ladder", met=needs)
-        for key, found, name, needs in measured
+        judge(key, [of(interval, name)], where, data="ladder", met=needs)
+        for key, interval, name, needs in measured
     ]
 
 
@@ -100,8 +100,8 @@ def side_by_side(table: pd.DataFrame, parallel: int, tuned: bool = True) -> Inte
 def errors_are_own(core: xr.Dataset) -> Claim:
     """Students of one teacher that differ in seed and data share at most half of their error."""
     deepest = int(core["ell"].max())
-    found = averaging.correlation(core, "ensemble", deepest)
-    shared = [of(found, f"correlation of errors at {deepest} blocks")]
+    correlation = averaging.correlation(core, "ensemble", deepest)
+    shared = [of(correlation, f"correlation of errors at {deepest} blocks")]
     return judge("calibration-errors-are-own", shared, scope(core), data="toy")
 
 
@@ -110,8 +110,8 @@ def variance_falls_inversely(core: xr.Dataset) -> Claim:
     both, why = [], ""
     try:
         for part in ("varying", "common"):
-            found = averaging.exponent(core, part, "ensemble")
-            both.append(of(found, f"exponent of the {part} part", part))
+            exponent = averaging.exponent(core, part, "ensemble")
+            both.append(of(exponent, f"exponent of the {part} part", part))
     except InputError as refused:
         why = str(refused)
     return judge("calibration-variance-inverse", both, scope(core), data="toy", reason=why)
@@ -119,8 +119,8 @@ def variance_falls_inversely(core: xr.Dataset) -> Claim:
 
 def hidden_units_are_what_counts(trade: xr.Dataset) -> Claim:
     """Averaging asks for the number of estimates: depth and width of blocks have one exponent."""
-    found = shapes.exponents(trade, "ensemble")["difference"]
-    units = [of(found, "exponent of depth minus that of hidden units")]
+    difference = shapes.exponents(trade, "ensemble")["difference"]
+    units = [of(difference, "exponent of depth minus that of hidden units")]
     return judge("calibration-averaging-counts-units", units, scope(trade), data="toy")
 
 
@@ -208,36 +208,36 @@ def _rows(table: pd.DataFrame) -> list[int]:
 def _ends(table: pd.DataFrame) -> str:
     """Which shapes' best rate is the highest or the lowest that was tried, in words."""
     last = table.loc[(table["D"] == table["D"].max()) & (table["parallel"] > 1)]
-    told = []
+    edges = []
     for row, rates in last.groupby("parallel")["learning_rate"]:
         best = at_best_rate(last.loc[last["parallel"] == row])["learning_rate"].iloc[0]
         for end, limit in (("lowest", rates.min()), ("highest", rates.max())):
             if best == limit:
-                told.append(f"of rows of {row}, {best:g}, is the {end} that was tried")
-    return f" The best rate {'; that '.join(told)}: they may do better still." if told else ""
+                edges.append(f"of rows of {row}, {best:g}, is the {end} that was tried")
+    return f" The best rate {'; that '.join(edges)}: they may do better still." if edges else ""
 
 
 def _correlations(core: xr.Dataset) -> list[str]:
-    found = {r: averaging.correlation(core, r, _deepest(core)) for r in _regimes(core)}
-    return [f"{WORDS[r]} {shared:.2f}" for r, shared in found.items()]
+    correlations = {r: averaging.correlation(core, r, _deepest(core)) for r in _regimes(core)}
+    return [f"{WORDS[r]} {shared:.2f}" for r, shared in correlations.items()]
 
 
 def _planes(trade: xr.Dataset) -> list[str]:
-    found = {r: shapes.exponents(trade, r) for r in _regimes(trade)}
+    planes = {r: shapes.exponents(trade, r) for r in _regimes(trade)}
     return [
         f"{WORDS[r]}: depth {plane['depth']:.2f}, hidden units {plane['hidden units']:.2f}"
-        for r, plane in found.items()
+        for r, plane in planes.items()
     ]
 
 
 def _parts(core: xr.Dataset, regime: str) -> str:
-    told = []
+    exponents = []
     for part in ("varying", "common"):
         try:
-            told.append(f"the {part} part {averaging.exponent(core, part, regime):.2f}")
+            exponents.append(f"the {part} part {averaging.exponent(core, part, regime):.2f}")
         except InputError:
-            told.append(f"the {part} part none (it is not positive everywhere)")
-    return f"Exponents in depth, {WORDS[regime]}: {' and '.join(told)}."
+            exponents.append(f"the {part} part none (it is not positive everywhere)")
+    return f"Exponents in depth, {WORDS[regime]}: {' and '.join(exponents)}."
 
 
 def _trained(loss: xr.DataArray, table: pd.DataFrame) -> dict[str, str]:

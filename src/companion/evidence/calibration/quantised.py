@@ -90,6 +90,6 @@ def _moved(
     yield dict(statistics)
     here = {name: statistics[name] for name in BANDS if name in statistics}
     bands = {name: band(known, model, value, BANDS[name]) for name, value in here.items()}
-    ends = {name: found for name, found in bands.items() if found}
-    for chosen in product(*ends.values()):
-        yield {**statistics, **dict(zip(ends, chosen, strict=True))}
+    ends = {name: edges for name, edges in bands.items() if edges}
+    for corner in product(*ends.values()):
+        yield {**statistics, **dict(zip(ends, corner, strict=True))}

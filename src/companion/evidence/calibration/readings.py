@@ -38,15 +38,15 @@ def _area(study: xr.Dataset, name: str, pair: str, above: bool) -> Measurement:
     at = int(estimate.argmin())
     first, second = (WORDS[regime] for regime in pair.split(" | "))
     where = f"{first} {'above' if above else 'below'} {second}"
-    told = f"AUC of {name}, {where}, worst depth ({int(one['depth'][at])} blocks)"
-    return Measurement(told, float(estimate[at]), float(low[at]), float(high[at]))
+    label = f"AUC of {name}, {where}, worst depth ({int(one['depth'][at])} blocks)"
+    return Measurement(label, float(estimate[at]), float(low[at]), float(high[at]))
 
 
-def scope(found: xr.Dataset) -> dict[str, str]:
+def scope(dataset: xr.Dataset) -> dict[str, str]:
     """What a verdict about toy students holds for, from the design of their run."""
-    made = json.loads(found.attrs["provenance"])
+    made = json.loads(dataset.attrs["provenance"])
     design = made["parameters"]
-    depths = design["common"].get("depths") or sorted({int(ell) for ell in found["ell"].values})
+    depths = design["common"].get("depths") or sorted({int(ell) for ell in dataset["ell"].values})
     return {
         "networks": f"toy students of the design {design['name']!r}, widths "
         f"{', '.join(map(str, design['widths']))}",

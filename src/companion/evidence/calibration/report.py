@@ -65,8 +65,8 @@ def confusion(study: xr.Dataset, names: Sequence[str], passed: bool = True) -> p
     left = ~np.array(list(lost.values()))
     called = np.where(left.sum(0) == 1, np.array(list(lost))[left.argmax(0)], "undecided")
     counted = (study["side"] >= 0).any(["statistic", "pair"]).values
-    found = pd.crosstab(study["regime"].values[counted], called[counted])
-    return found.reindex(index=list(lost), columns=[*lost, "undecided"], fill_value=0)
+    counts = pd.crosstab(study["regime"].values[counted], called[counted])
+    return counts.reindex(index=list(lost), columns=[*lost, "undecided"], fill_value=0)
 
 
 def mixtures(study: xr.Dataset) -> pd.DataFrame:
@@ -94,9 +94,9 @@ def _residual(study: xr.Dataset) -> pd.DataFrame:
     regime = study["regime"].values
     widths = np.unique(study["m"].values[regime == MIXTURE])
     kinds = ("ensemble", "procedural", MIXTURE)
-    chosen = study.isel(network=np.isin(regime, kinds) & np.isin(study["m"].values, widths))
-    frame = chosen["value"].transpose("network", "statistic").to_pandas()
-    return frame.assign(rho=chosen["rho"].values, ell=chosen["ell"].values)
+    students = study.isel(network=np.isin(regime, kinds) & np.isin(study["m"].values, widths))
+    frame = students["value"].transpose("network", "statistic").to_pandas()
+    return frame.assign(rho=students["rho"].values, ell=students["ell"].values)
 
 
 def summary(study: xr.Dataset) -> dict[str, str | int]:
@@ -104,12 +104,12 @@ def summary(study: xr.Dataset) -> dict[str, str | int]:
     regime = study["regime"].values
     names = [str(name) for name in study["statistic"].values]
     stamp = json.loads(study.attrs["provenance"])
-    told = {pair: told_apart(study, pair) for pair in combinations(REGIMES, 2)}
-    open_pairs = [pair for pair, passed in told.items() if not passed]
-    speak = {name for passed in told.values() for name in passed}
+    pairs = {pair: told_apart(study, pair) for pair in combinations(REGIMES, 2)}
+    open_pairs = [pair for pair, passed in pairs.items() if not passed]
+    speak = {name for passed in pairs.values() for name in passed}
     silent = listed([name for name in names if name not in speak and name not in SIZES])
-    word = "No" if len(open_pairs) == len(told) else "In part" if open_pairs else "Yes"
-    verdict = " ".join(_pair_words(pair, passed) for pair, passed in told.items())
+    word = "No" if len(open_pairs) == len(pairs) else "In part" if open_pairs else "Yes"
+    verdict = " ".join(_pair_words(pair, passed) for pair, passed in pairs.items())
     return {
         "networks": len(regime),
         "fewest": min(int((regime == one).sum()) for one in study["truth"].values),
@@ -140,14 +140,14 @@ def _pair_words(pair: tuple[str, str], passed: Sequence[str]) -> str:
 def _confused(study: xr.Dataset, names: Sequence[str]) -> str:
     """How many of each class all statistics that passed call by their name, in words."""
     table = confusion(study, names)
-    told = []
+    counts = []
     for one in table.index:
         wrong = table.loc[one].sum() - table.loc[one, one] - table.loc[one, "undecided"]
-        told.append(
+        counts.append(
             f"{WORDS[str(one)]}: {table.loc[one, one]} of {table.loc[one].sum()} right, "
             f"{table.loc[one, 'undecided']} undecided, {wrong} wrong"
         )
-    return f"All that passed together: {'; '.join(told)}."
+    return f"All that passed together: {'; '.join(counts)}."
 
 
 def _mixed(study: xr.Dataset) -> str:
@@ -173,12 +173,12 @@ def _quadratic(study: xr.Dataset) -> str:
     cosine = value.sel(statistic="neighbour cosine")
     ratio = (value.sel(statistic="average / skip") / (1.5 * (1 - cosine))).to_series()
     groups = ratio.dropna().groupby(deep["regime"].to_series())
-    told = [
+    ratios = [
         f"{WORDS.get(str(one), str(one))} {some.median():.2f} (half of the networks between "
         f"{some.quantile(0.25):.2f} and {some.quantile(0.75):.2f})"
         for one, some in groups
     ]
-    return f"Measured over predicted, in networks of {DEEP} blocks or more: {'; '.join(told)}."
+    return f"Measured over predicted, in networks of {DEEP} blocks or more: {'; '.join(ratios)}."
 
 
 def _even(study: xr.Dataset) -> str:

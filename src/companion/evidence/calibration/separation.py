@@ -196,24 +196,24 @@ def _tested(cases: Cases, pair: tuple[str, str]) -> tuple[np.ndarray, np.ndarray
         # A statistic that cannot be formed calls an untrained network nothing: that is right.
         good |= ~np.isfinite(cases.values) & (regime == "untrained")
         for at, ell in enumerate(cases.depths):
-            chosen = (cases.regime == regime) & (cases.ell == ell)
-            counts[side, at] = chosen.sum()
+            mask = (cases.regime == regime) & (cases.ell == ell)
+            counts[side, at] = mask.sum()
             if ell in common:
-                shares[side, at] = good[chosen].mean()
+                shares[side, at] = good[mask].mean()
     return shares, counts
 
 
 def _areas(cases: Cases, pair: tuple[str, str], generator: np.random.Generator) -> np.ndarray:
     """AUC with its ends, (3, ell); NaN where a class has no values at that depth."""
-    found = np.full((3, len(cases.depths)), np.nan)
+    areas = np.full((3, len(cases.depths)), np.nan)
     for at, ell in enumerate(cases.depths):
         first, second = (cases.known(regime, cases.ell == ell) for regime in pair)
         if first.any() and second.any():
             of, by = cases.values, cases.cluster
-            found[:, at] = list(
+            areas[:, at] = list(
                 auc_interval(of[first], of[second], by[first], by[second], generator, DRAWS)
             )
-    return found
+    return areas
 
 
 def _sides(cases: Cases, pair: tuple[str, str]) -> np.ndarray:

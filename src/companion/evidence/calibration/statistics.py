@@ -139,8 +139,8 @@ def read_probe(probe: xr.Dataset) -> dict[str, float]:
 
 def read_ablation(ablation: xr.Dataset) -> dict[str, float]:
     """Those of `DISTURBANCES` whose kinds the dataset of `ablate` has."""
-    found = {name: _attempt(read, ablation, None) for name, read in DISTURBANCES.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    values = {name: _attempt(read, ablation, None) for name, read in DISTURBANCES.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _attempt(read: Reader, dataset: xr.Dataset, otherwise: Any) -> Any:

@@ -56,20 +56,20 @@ def in_folder(folder: str | Path, runtime: Runtime) -> tuple[Design, Iterator[St
         raise InputError(
             f"{str(folder)!r} holds no students: `companion calibrate train` makes some"
         )
-    chosen = design(json.loads(mark.read_text("utf-8")))
-    paths = [Path(folder) / f"{task.name}.safetensors" for task in tasks(chosen)]
+    plan = design(json.loads(mark.read_text("utf-8")))
+    paths = [Path(folder) / f"{task.name}.safetensors" for task in tasks(plan)]
     if missing := [path.name for path in paths if not path.exists()]:
         raise InputError(f"{str(folder)!r} lacks {', '.join(missing)}: train on with --resume")
-    return chosen, _chained((students(path, runtime) for path in paths), chosen, runtime)
+    return plan, _chained((students(path, runtime) for path in paths), plan, runtime)
 
 
-def anew(chosen: Design, runtime: Runtime, progress: Progress = silent) -> Iterator[Student]:
+def anew(plan: Design, runtime: Runtime, progress: Progress = silent) -> Iterator[Student]:
     """Students trained now and kept nowhere, then untrained networks."""
-    engines = (of_engine(trained(task, runtime, progress), task, runtime) for task in tasks(chosen))
-    return _chained(engines, chosen, runtime)
+    engines = (of_engine(trained(task, runtime, progress), task, runtime) for task in tasks(plan))
+    return _chained(engines, plan, runtime)
 
 
-def study(networks: Iterable[Student], chosen: Design, runtime: Runtime) -> xr.Dataset:
+def study(networks: Iterable[Student], plan: Design, runtime: Runtime) -> xr.Dataset:
     """All statistics of all networks, and what each is worth.
 
     Returns
@@ -77,10 +77,10 @@ def study(networks: Iterable[Student], chosen: Design, runtime: Runtime) -> xr.D
     xarray.Dataset
         `measured_table` and `separation.separate` together, with provenance.
     """
-    found = measured_table(networks)
-    together = found.merge(separate(found, runtime.numpy_generator()), compat="no_conflicts")
-    stamp = provenance(runtime, chosen.to_dict())
-    return together.assign_attrs(name=chosen.name, provenance=json.dumps(stamp))
+    table = measured_table(networks)
+    together = table.merge(separate(table, runtime.numpy_generator()), compat="no_conflicts")
+    stamp = provenance(runtime, plan.to_dict())
+    return together.assign_attrs(name=plan.name, provenance=json.dumps(stamp))
 
 
 def probe_of(student: Student) -> xr.Dataset:
@@ -143,10 +143,10 @@ def _facts(student: Student) -> dict[str, str | int | float]:
 
 
 def _chained(
-    trained: Iterable[Iterator[Student]], chosen: Design, runtime: Runtime
+    trained: Iterable[Iterator[Student]], plan: Design, runtime: Runtime
 ) -> Iterator[Student]:
     for networks in trained:
         yield from networks
-    for task in tasks(chosen):
+    for task in tasks(plan):
         if task.regime == UNTRAINED_AS:
             yield from untrained(task, runtime)

@@ -99,9 +99,9 @@ def roles_sentence(dataset: xr.Dataset) -> str:
     """
     if not dataset.known.any():
         return f"{dataset.attrs['model']} knows none of the facts, so nothing can be brought back."
-    found, ell = average(dataset), dataset.attrs["ell"]
+    shares, ell = average(dataset), dataset.attrs["ell"]
     subject, last = (
-        found.layer[found.estimate.sel(role=role) >= 0.5].values for role in (SUBJECT, LAST)
+        shares.layer[shares.estimate.sel(role=role) >= 0.5].values for role in (SUBJECT, LAST)
     )
     until = f"up to layer {subject.max()} of {ell}" if len(subject) else "at no layer"
     since = f"from layer {last.min()} of {ell} on" if len(last) else "at no layer"
@@ -116,18 +116,18 @@ def exchange_sentence(dataset: xr.Dataset) -> str:
     """Where in depth the last token takes over, and by how large a step, in words."""
     if not dataset.known.any():
         return "Without a known fact there is nothing to hand over."
-    found = exchange(dataset)
-    handover, step = (over_facts(found[name]) for name in ("handover", "largest_step"))
+    takeover = exchange(dataset)
+    handover, step = (over_facts(takeover[name]) for name in ("handover", "largest_step"))
     return (
         f"The last token takes over from the subject at {_told(handover)} of the depth; the "
         f"largest rise of its share from one layer to the next is {_told(step)} in the mean. "
-        f"{_commonest_step(found)}"
+        f"{_commonest_step(takeover)}"
     )
 
 
-def _commonest_step(found: xr.Dataset) -> str:
+def _commonest_step(takeover: xr.Dataset) -> str:
     """To which layer the largest rise leads most often, in words."""
-    layers = found.step_to.values[np.isfinite(found.step_to.values)].astype(int)
+    layers = takeover.step_to.values[np.isfinite(takeover.step_to.values)].astype(int)
     if not len(layers):
         return "No fact has an end of subject before its last token."
     counts = np.bincount(layers)
@@ -158,12 +158,12 @@ def space_needle(dataset: xr.Dataset) -> Claim:
     """Claim: the published clean probability of the paper's own sentence, to 5 %."""
     model = str(dataset.attrs["model"])
     published = PUBLISHED.get(model.rpartition("/")[2])
-    found = dataset.probability_clean.sel(prompt=dataset.prompt == NEEDLE).values
+    probability = dataset.probability_clean.sel(prompt=dataset.prompt == NEEDLE).values
     measured, reason = [], ""
-    if published is None or not len(found):
+    if published is None or not len(probability):
         reason = f"needs a Pythia model of the paper and the facts `world`; this run has {model}"
     else:
-        ratio = float(found[0]) / published
+        ratio = float(probability[0]) / published
         measured = [Measurement(f"p(Seattle) over the published, {model}", ratio, ratio, ratio)]
     scope = _scope(dataset, "one run") | {"data": "one sentence"}
     return judge("space-needle", measured, scope, reason=reason)
@@ -171,15 +171,15 @@ def space_needle(dataset: xr.Dataset) -> Claim:
 
 def needle_sentence(dataset: xr.Dataset) -> str:
     """How the paper's sentence fares in lower case, and with its capitals, in words."""
-    told = []
+    clauses = []
     for prompt in (NEEDLE, NEEDLE.replace("space needle", "Space Needle")):
         one = dataset.isel(prompt=np.flatnonzero(dataset.prompt.values == prompt))
         if one.sizes["prompt"]:
             p, rank = float(one.probability_clean[0]), int(one["rank"][0])
-            told.append(f"after “{prompt}” Seattle has probability {p:.2g} (choice {rank})")
-    if not told:
+            clauses.append(f"after “{prompt}” Seattle has probability {p:.2g} (choice {rank})")
+    if not clauses:
         return "The paper's sentence is not among these facts."
-    return f"In {dataset.attrs['model']}, {', and '.join(told)}."
+    return f"In {dataset.attrs['model']}, {', and '.join(clauses)}."
 
 
 def origin_sentence(dataset: xr.Dataset) -> str:

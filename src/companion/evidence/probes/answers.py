@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def of_readings(readings: Iterable[Reading]) -> str:
     """How evenly middle layers turn the state and how alike their updates are, one model each."""
-    told = [
+    sentences = [
         f"In {short_name(one.model)} ({one.ell} blocks) middle layers turn the state "
         f"{evenly(one.evenness)} (participation {one.evenness:.2f})"
         + (
@@ -29,7 +29,7 @@ def of_readings(readings: Iterable[Reading]) -> str:
         )
         for one in readings
     ]
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def of_loss(reading: Reading, losses: LossNumbers, others: Iterable[xr.Dataset]) -> str:
@@ -37,11 +37,11 @@ def of_loss(reading: Reading, losses: LossNumbers, others: Iterable[xr.Dataset])
     share = reading.loss_evenness
     how = f", {evenly(share)} over the middle layers (participation {share:.2f})" if share else ""
     moves = "falls" if losses.own < losses.first else "rises"
-    told = [
+    sentences = [
         f"In {short_name(reading.model)} the loss {moves} from {losses.first:.2f} nats per token "
         f"at the embedding to {losses.own:.2f} at the end{how}."
     ]
-    return " ".join([*told, *map(_beside_a_guess, others)])
+    return " ".join([*sentences, *map(_beside_a_guess, others)])
 
 
 def evenly(share: Interval) -> str:

@@ -48,12 +48,12 @@ def of_loss(dataset: xr.Dataset) -> str:
 
 def of_agreement(dataset: xr.Dataset) -> str:
     """From which layer on each lens gives the model's own first choice to half of the tokens."""
-    told = [
+    lenses = [
         f"{how.lower()} from layer {_from_half(profile(dataset, f'top1{lens}'))} on"
         for lens, how in LENS_NAMES.items()
         if f"top1{lens}" in dataset
     ]
-    return f"Half of the first choices or more are the model's own {', '.join(told)}."
+    return f"Half of the first choices or more are the model's own {', '.join(lenses)}."
 
 
 def _from_half(agreed: np.ndarray) -> int:
@@ -67,11 +67,11 @@ def of_norms(dataset: xr.Dataset) -> str:
     norm, first = profile(dataset, "norm"), profile(dataset, "norm", group="first")
     moves = "grow" if norm[-1] > norm[0] else "shrink"
     ratio = first / norm
-    told = f"From the embedding to the end states {moves} from {norm[0]:.3g} to {norm[-1]:.3g}"
+    clause = f"From the embedding to the end states {moves} from {norm[0]:.3g} to {norm[-1]:.3g}"
     if not np.isfinite(ratio).any():
-        return f"{told}."
+        return f"{clause}."
     low, high = np.nanmin(ratio), np.nanmax(ratio)
-    return f"{told}; those of first tokens and sinks are {low:.2g} to {high:.2g} times as long."
+    return f"{clause}; those of first tokens and sinks are {low:.2g} to {high:.2g} times as long."
 
 
 def of_curves(datasets: Mapping[str, xr.Dataset]) -> str:
@@ -92,14 +92,14 @@ def _left(dataset: xr.Dataset) -> float:
 
 def of_guess(datasets: Mapping[str, xr.Dataset]) -> str:
     """What either lens reads in the middle of models, beside a uniform guess."""
-    told = [
+    clauses = [
         f"in the middle of {short_name(d.attrs['model'])} this is {against_guess(d, lens)}, "
         f"{how.lower()}"
         for d in datasets.values()
         for lens, how in LENS_NAMES.items()
         if f"cross_entropy{lens}" in d
     ]
-    return f"{'; '.join(told)}." if told else "no pretrained model could be read."
+    return f"{'; '.join(clauses)}." if clauses else "no pretrained model could be read."
 
 
 def of_slope(datasets: Mapping[str, xr.Dataset]) -> str:

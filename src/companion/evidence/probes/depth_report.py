@@ -122,8 +122,8 @@ class Reading:
         parts = (self._rotation(), self._correlation(), self._outliers(), *self.loss)
         looks = f"By evenness and correlation alone it looks like {REGIMES[self.regime]}"
         alone = "" if self.verdict.silence else "No block was disturbed for this."
-        told = " ".join(filter(None, (self.verdict.sentence, alone, self.rounded)))
-        return (*parts, f"{told} {looks}; {self._standing}.")
+        summary = " ".join(filter(None, (self.verdict.sentence, alone, self.rounded)))
+        return (*parts, f"{summary} {looks}; {self._standing}.")
 
     @property
     def _standing(self) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def of_fit(fit: FitSummary) -> str:
     """The depth exponent of a fit, and what all methods of uncertainty leave open together."""
     exponent = fit.intervals[RESAMPLED]["alpha_ell"]
-    spans = [found["alpha_ell"] for found in fit.intervals.values() if "alpha_ell" in found]
+    spans = [ranges["alpha_ell"] for ranges in fit.intervals.values() if "alpha_ell" in ranges]
     low, high = min(span.low for span in spans), max(span.high for span in spans)
     return (
         f"On {fit.n} rows of the {fit.table_name} table the loss due to depth falls with an "
@@ -37,13 +37,13 @@ def of_subsets(fit: FitSummary, frame: pd.DataFrame) -> str:
         Columns estimate, low, high, one row a subset; NaN where it was refused.
     """
     exponent = fit.intervals[RESAMPLED]["alpha_ell"]
-    told = frame.dropna(subset="estimate")
-    holds = sum(low <= 1 <= high for low, high in zip(told["low"], told["high"], strict=True))
+    subsets = frame.dropna(subset="estimate")
+    holds = sum(low <= 1 <= high for low, high in zip(subsets["low"], subsets["high"], strict=True))
     return (
         f"On all {fit.n} rows of the {fit.table_name} table the depth exponent is {exponent:.2f}, "
         f"{_about_one(exponent)}. As unusual shapes are left out it moves from "
-        f"{told['estimate'].min():.2f} to {told['estimate'].max():.2f}, and {holds} of "
-        f"{len(told)} intervals hold 1."
+        f"{subsets['estimate'].min():.2f} to {subsets['estimate'].max():.2f}, and {holds} of "
+        f"{len(subsets)} intervals hold 1."
     )
 
 
@@ -66,11 +66,11 @@ def of_ladder(longest: Claim, fit: FitSummary) -> str:
     pooled = f"A fit over all lengths of training gives {every:.2f}."
     if not longest.measurements:
         return f"With width and depth apart it is not known yet: {longest.untestable}. {pooled}"
-    (found,) = longest.measurements
-    exponent = Interval(found.estimate, found.low, found.high)
+    (measurement,) = longest.measurements
+    exponent = Interval(measurement.estimate, measurement.low, measurement.high)
     return (
         f"With width and depth apart, these small models have a depth exponent of {exponent:.2f} "
-        f"({found.name.removeprefix('exponent ')}), {_about_one(exponent)}. {pooled}"
+        f"({measurement.name.removeprefix('exponent ')}), {_about_one(exponent)}. {pooled}"
     )
 
 

@@ -22,7 +22,7 @@ CRITERIA = ("aic", "bic", "cv_shape", "cv_largest")
 
 def of_methods(fit: FitSummary, name: str = "alpha_ell") -> str:
     """How many intervals hold the whole of about one, none of it, or its edge; and their widths."""
-    spans = [found[name] for found in fit.intervals.values() if name in found]
+    spans = [ranges[name] for ranges in fit.intervals.values() if name in ranges]
     widths = sorted(span.high - span.low for span in spans)
     return (
         f"{_beside_one([span.low for span in spans], [span.high for span in spans])}; the widest "
@@ -55,8 +55,8 @@ def of_terms(result: FitResult) -> str:
     """How far each variable's terms move the fitted loss over the rows."""
     moved = {v: _moved(result, v) for v in result.law.variables}
     words = {"m": "width", "ell": "depth", "D": "data"}
-    told = ", ".join(f"that of {words.get(v, v)} by {span:.3f}" for v, span in moved.items())
-    return f"Over these rows the fitted terms move the loss, in nats per token: {told}."
+    spans = ", ".join(f"that of {words.get(v, v)} by {span:.3f}" for v, span in moved.items())
+    return f"Over these rows the fitted terms move the loss, in nats per token: {spans}."
 
 
 def _moved(result: FitResult, variable: str) -> float:
@@ -68,9 +68,9 @@ def _moved(result: FitResult, variable: str) -> float:
 
 def of_path(early: Mapping[int, float], optimum: FitSummary) -> str:
     """Where the published optimiser's depth exponent was when published runs stopped."""
-    told = " and ".join(f"{alpha:.2f} after {steps:,} steps" for steps, alpha in early.items())
+    alphas = " and ".join(f"{alpha:.2f} after {steps:,} steps" for steps, alpha in early.items())
     return (
-        f"The depth exponent of the published optimiser was {told}; the optimum is at "
+        f"The depth exponent of the published optimiser was {alphas}; the optimum is at "
         f"{optimum.params['alpha_ell']:.2f}."
     )
 
@@ -98,8 +98,8 @@ def of_trades(exponents: LikelihoodProfile, floor: LikelihoodProfile) -> str:
     )
 
 
-def _trade(found: LikelihoodProfile) -> str:
-    inside = np.argwhere(found.deviance <= found.level95)
+def _trade(profile: LikelihoodProfile) -> str:
+    inside = np.argwhere(profile.deviance <= profile.level95)
     if len(inside) < 3 or np.ptp(inside, axis=0).min() == 0:
         return "much the same"
     r = float(np.asarray(np.corrcoef(inside.T))[0, 1])
@@ -116,14 +116,14 @@ def of_ranking(compared: pd.DataFrame) -> str:
 
 def of_widths(frame: pd.DataFrame) -> str:
     """How wide the interval is with the fewest shapes that were fitted, and with the most."""
-    told = frame.dropna(subset=["low", "high"]).sort_values("shapes")
-    if told.empty:
+    rows = frame.dropna(subset=["low", "high"]).sort_values("shapes")
+    if rows.empty:
         return "No cut leaves enough shapes for an exponent."
-    few, many = told.iloc[0], told.iloc[-1]
+    few, many = rows.iloc[0], rows.iloc[-1]
     return (
         f"From {few.shapes} shapes to {many.shapes} the width of the interval goes from "
         f"{few.high - few.low:.2f} to {many.high - many.low:.2f}. "
-        f"{_beside_one(told['low'], told['high'])}."
+        f"{_beside_one(rows['low'], rows['high'])}."
     )
 
 
@@ -163,11 +163,11 @@ def _near(curve: pd.DataFrame, share: float, smooth: int) -> float:
 
 def of_rates(sweep: pd.DataFrame) -> str:
     """Whether one learning rate is best at all depths, for each start of the branches."""
-    told = []
+    clauses = []
     for scale, rows in sweep.groupby("branch_scale"):
         best = rows.pivot_table("loss", "ell", "learning_rate").idxmin(axis=1)
         rates = sorted(set(best))
         how = "one rate is best at all depths," if len(rates) == 1 else "the best rates are"
         named = "that start smaller where deep" if scale == SCALED else "that start alike"
-        told.append(f"with branches {named} {how} {' and '.join(f'{rate:g}' for rate in rates)}")
-    return f"{'; '.join(told)}.".capitalize()
+        clauses.append(f"with branches {named} {how} {' and '.join(f'{rate:g}' for rate in rates)}")
+    return f"{'; '.join(clauses)}.".capitalize()

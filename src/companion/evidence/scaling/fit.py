@@ -85,8 +85,8 @@ def rows_sentence(table) -> str:
     """Which table these rows are from, and why not from another."""
     attrs = table.attrs
     if not attrs.get("stands_in_for"):
-        told = f"The table of this run: {attrs['name']}, {len(table)} rows"
-        return ", ".join(filter(None, [told, attrs.get("citation")])) + "."
+        source = f"The table of this run: {attrs['name']}, {len(table)} rows"
+        return ", ".join(filter(None, [source, attrs.get("citation")])) + "."
     out = f", {attrs['left_out']} rows that the law cannot take left out" * bool(attrs["left_out"])
     return (
         f"This run uses the {attrs['name']} table ({len(table)} rows{out}; no loss is dropped) in "
@@ -170,17 +170,17 @@ def held_out_sentence(frame) -> str:
 def reproduction_sentence(frame) -> str:
     """Which published numbers are met to every digit, and why the others are not."""
     given = frame["quantity"] != THERE
-    told = [
+    lines = [
         f"Of {int(given.sum())} published numbers {int(frame['digits'][given].sum())} are met to "
         "every digit."
     ]
-    told += [_why(label, rows) for label, rows in frame.groupby("fit", sort=False)]
+    lines += [_why(label, rows) for label, rows in frame.groupby("fit", sort=False)]
     if frame.attrs["stored"]:
         times = sorted({time[:10] for time in frame.attrs["stored"].values()})
         names = " and ".join(frame.attrs["stored"])
         when = " and ".join(times)
-        told.append(f"The tables of {names} could not be had: those fits were stored on {when}.")
-    return " ".join(told)
+        lines.append(f"The tables of {names} could not be had: those fits were stored on {when}.")
+    return " ".join(lines)
 
 
 def _why(label: str, rows) -> str:

@@ -136,8 +136,8 @@ def coverage_sentence(frame, name: str) -> str:
     A method falls short, or covers too often, if the simulation's own 95 % interval says so.
     """
     cases = frame[frame["parameter"] == name].groupby("case", sort=False)
-    told = [f"With {case}, {_promises(rows)}." for case, rows in cases]
-    return f"The 95 % intervals of {name}. {' '.join(told or ['Not studied.'])}"
+    sentences = [f"With {case}, {_promises(rows)}." for case, rows in cases]
+    return f"The 95 % intervals of {name}. {' '.join(sentences or ['Not studied.'])}"
 
 
 def _promises(rows) -> str:

@@ -79,12 +79,12 @@ def inverse_depth_at_the_end(table: pd.DataFrame) -> Claim:
     """
     last = longest_complete(table)
     seeds, depths = len(set(last["seed"])), sorted(map(int, last["ell"].unique()))
-    found = effective_exponent(last)
-    known = bool(np.isfinite(found.estimate))
+    exponent = effective_exponent(last)
+    known = bool(np.isfinite(exponent.estimate))
     name = f"exponent at {int(max(last['D'])):,} tokens, {seeds} seeds"
     return judge(
         "depth-exponent-ladder",
-        [of(found, name)] if known else [],
+        [of(exponent, name)] if known else [],
         {
             "models": f"width {', '.join(str(m) for m in sorted(last['m'].unique()))}, depths "
             f"{', '.join(map(str, depths))}, rates tuned by depth",
@@ -109,7 +109,7 @@ def exponents_sentence(exponents: pd.DataFrame) -> str:
     known = exponents.dropna(subset="estimate")
     if known.empty:
         return "At no training length are deeper models better, so there is no exponent."
-    told = [
+    estimates = [
         f"{estimate:.2f} [{low:.2f}, {high:.2f}] at {D / 1e6:.1f} million tokens"
         for D, estimate, low, high in known[["estimate", "low", "high"]].itertuples()
     ]
@@ -117,7 +117,7 @@ def exponents_sentence(exponents: pd.DataFrame) -> str:
     apart = first.low > last.high or first.high < last.low
     moves = "It moves with training" if apart else "The intervals overlap"
     pooled = "a fit over all lengths mixes" if apart else "a fit over all lengths may mix"
-    return f"The depth exponent is {'; '.join(told)}. {moves}: {pooled} what belongs to each."
+    return f"The depth exponent is {'; '.join(estimates)}. {moves}: {pooled} what belongs to each."
 
 
 def tuning_sentence(sweep: pd.DataFrame, used: float) -> str:

@@ -33,8 +33,8 @@ def reach_sentence(fit: FitResult, plans: Mapping[str, Plan]) -> str:
     """The budgets that the rows of the fit cover, and which plans leave the rows."""
     low, high = reach(fit.table)
     beyond = [label for label, plan in plans.items() if any("extra" in w for w in plan.warnings)]
-    told = f"extrapolated: {'; '.join(beyond)}" if beyond else "none is extrapolated"
-    return f"Its rows took {low:.1g} to {high:.1g} operations. Of the plans below, {told}."
+    verdict = f"extrapolated: {'; '.join(beyond)}" if beyond else "none is extrapolated"
+    return f"Its rows took {low:.1g} to {high:.1g} operations. Of the plans below, {verdict}."
 
 
 def shape_sentence(plan: Plan) -> str:

@@ -54,5 +54,5 @@ def subsets_sentence(frame) -> str:
         "undecided": frame.loc[~inside & ~outside & frame["low"].notna(), "rows"],
         "not testable": frame.loc[frame["low"].isna(), "rows"],
     }
-    told = [f"{word} with {', '.join(rows)}" for word, rows in groups.items() if len(rows)]
-    return f"An exponent of {low:g} to {high:g} is {'; '.join(told)}."
+    verdicts = [f"{word} with {', '.join(rows)}" for word, rows in groups.items() if len(rows)]
+    return f"An exponent of {low:g} to {high:g} is {'; '.join(verdicts)}."

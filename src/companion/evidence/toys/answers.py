@@ -43,7 +43,7 @@ def of_regimes(result: xr.Dataset) -> str:
 def of_composition(staged: xr.Dataset, gains: Mapping[str, Interval]) -> str:
     """Where the loss of a composed target first falls, and the best variant's gain in exponent."""
     at, rest = (values[values == values] for values in plunge(staged, EXPLAINED))
-    told = (
+    sentence = (
         f"Where a target is built in stages, the loss plunges with a local exponent of "
         f"{np.median(at):.1f} (median of {len(at)} replicates) at the depth that first fits, "
         f"and falls with {np.median(rest):.1f} elsewhere."
@@ -51,7 +51,7 @@ def of_composition(staged: xr.Dataset, gains: Mapping[str, Interval]) -> str:
         else "No student of this run solved the target that is built in stages."
     )
     best = max(gains, key=lambda name: gains[name].estimate, default="")
-    return told + (
+    return sentence + (
         f" Of the other residual connections, {best.replace('_', ' ')} gains most in exponent: "
         f"{gains[best]:.3f}."
         if best

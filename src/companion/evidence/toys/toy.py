@@ -150,13 +150,13 @@ def law_sentence(result: xr.Dataset, rho: float) -> str:
         how: over_replicates(replicates(alpha, rho))
         for how, alpha in exponent_readings(result, tau).items()
     }
-    told = "; ".join(f"{how} {found:.2f}" for how, found in readings.items())
-    low = max(found.low for found in readings.values())
-    high = min(found.high for found in readings.values())
-    if any(math.isnan(found.estimate) for found in readings.values()):
+    exponents = "; ".join(f"{how} {interval:.2f}" for how, interval in readings.items())
+    low = max(interval.low for interval in readings.values())
+    high = min(interval.high for interval in readings.values())
+    if any(math.isnan(interval.estimate) for interval in readings.values()):
         return "Students diverged, so the exponent is unknown."
     law = "one power law fits" if low <= high else "there is no single power law over this range"
-    return f"Exponent for rho = {rho:g}: {told}; {law}."
+    return f"Exponent for rho = {rho:g}: {exponents}; {law}."
 
 
 def temperature_claim(result: xr.Dataset, shorter: Sequence[xr.Dataset] = ()) -> Claim:

@@ -50,10 +50,10 @@ def _record(table: pd.DataFrame, drop: int, law: str) -> dict | None:
     """Estimate, interval and curve of one cut; None where the rows do not settle them."""
     try:
         result = with_profile(fit(tables.drop_highest(table, drop), law), (NAME,))
-        found = result.intervals["profile"][NAME]
+        span = result.intervals["profile"][NAME]
     except (InputError, KeyError):
         return None
-    low, high = (x if np.isfinite(x) else result.params[NAME] for x in (found.low, found.high))
+    low, high = (x if np.isfinite(x) else result.params[NAME] for x in (span.low, span.high))
     reach = 1.6 * max(result.params[NAME] - low, high - result.params[NAME], 0.05)
     values = result.params[NAME] + np.linspace(-reach, reach, POINTS)
     curve = likelihood_profile(result, NAME, values[values > 0])
@@ -62,8 +62,8 @@ def _record(table: pd.DataFrame, drop: int, law: str) -> dict | None:
         "drop": drop,
         "n": result.n,
         "estimate": float(result.params[NAME]),
-        "low": float(found.low),
-        "high": float(found.high),
+        "low": float(span.low),
+        "high": float(span.high),
         "level": float(curve.level95),
         "values": curve.values[0].tolist(),
         "deviance": deviance.tolist(),

@@ -18,16 +18,16 @@
   function update() {
     const run = data.runs[training.value()], low = Number(from.value()), high = Number(to.value());
     const rows = run.loss[teacher.value()].filter((row) => row.every((v) => v !== null && v > 0));
-    const chosen = run.depths.map((d, i) => i).filter((i) => run.depths[i] >= low && run.depths[i] <= high);
+    const indices = run.depths.map((d, i) => i).filter((i) => run.depths[i] >= low && run.depths[i] <= high);
     const averaged = run.depths.map((d, i) => Math.exp(mean(rows.map((row) => Math.log(row[i])))));
     const range = [Math.min(...averaged) / 2, Math.max(...averaged) * 1.5];
     const chart = axes({ log: true, range: [run.depths[0], run.depths[run.depths.length - 1]], ticks: run.depths, label: "depth (blocks)" }, { log: true, range, ticks: decades(range), label: "loss, mean over teachers" });
     chart.dots(run.depths.map((d, i) => [d, averaged[i]]), "two");
-    if (chosen.length < 2) { say("Choose a range of two depths or more.", { exponent: "" }); return; }
-    const x = chosen.map((i) => Math.log(run.depths[i]));
-    const fits = rows.map((row) => { const under = floor.value() * Math.min(...row); return line(x, chosen.map((i) => Math.log(row[i] - under))); });
+    if (indices.length < 2) { say("Choose a range of two depths or more.", { exponent: "" }); return; }
+    const x = indices.map((i) => Math.log(run.depths[i]));
+    const fits = rows.map((row) => { const under = floor.value() * Math.min(...row); return line(x, indices.map((i) => Math.log(row[i] - under))); });
     const alphas = fits.map(([slope]) => -slope), alpha = mean(alphas), constant = mean(fits.map((fit) => fit[1]));
-    const under = floor.value() * Math.min(...averaged), ends = chosen.map((i) => run.depths[i]);
+    const under = floor.value() * Math.min(...averaged), ends = indices.map((i) => run.depths[i]);
     chart.line(ends.map((d) => [d, under + Math.exp(constant - alpha * Math.log(d))]), "one");
     say("Exponent " + alpha.toFixed(2) + " over " + ends[0] + " to " + ends[ends.length - 1] + " blocks (single teachers: " + Math.min(...alphas).toFixed(2) + " to " + Math.max(...alphas).toFixed(2) + ").", { exponent: alpha, lowest: Math.min(...alphas), highest: Math.max(...alphas) });
   }

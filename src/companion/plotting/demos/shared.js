@@ -5,11 +5,11 @@
   // A labelled control with what it is set to beside it; `value()` reads it, `root.dataset` keeps it.
   function control(name, label, node, shown, changed) {
     node.id = root.id + "-" + name;
-    const caption = document.createElement("label"), told = document.createElement("output");
+    const caption = document.createElement("label"), output = document.createElement("output");
     caption.textContent = label;
-    caption.htmlFor = told.htmlFor = node.id;
-    controls.append(caption, node, told);
-    const set = () => { told.textContent = shown(node.value); };
+    caption.htmlFor = output.htmlFor = node.id;
+    controls.append(caption, node, output);
+    const set = () => { output.textContent = shown(node.value); };
     node.addEventListener("input", () => { set(); changed(); });
     set();
     return { node, set, value: () => node.value };
@@ -65,9 +65,9 @@
 
   // Powers of ten within a logarithmic range, its ends where there are fewer than two.
   function decades([low, high]) {
-    const found = [];
-    for (let k = Math.ceil(Math.log10(low)); k <= Math.log10(high); k++) found.push(10 ** k);
-    return found.length > 1 ? found : [low, Math.sqrt(low * high), high];
+    const powers = [];
+    for (let k = Math.ceil(Math.log10(low)); k <= Math.log10(high); k++) powers.push(10 ** k);
+    return powers.length > 1 ? powers : [low, Math.sqrt(low * high), high];
   }
 
   // What the page says in words, and the numbers behind it for whoever reads the element.

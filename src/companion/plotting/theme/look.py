@@ -126,7 +126,7 @@ def _broken(name: str, letters: float) -> str:
     import re
     import textwrap
 
-    whole = re.sub(r"\$[^$]*\$", lambda found: found[0].replace(" ", "\0"), name)
+    whole = re.sub(r"\$[^$]*\$", lambda match: match[0].replace(" ", "\0"), name)
     lines = textwrap.wrap(whole, max(int(letters), 9), break_long_words=False)
     return "\n".join(lines).replace("\0", " ")
 

@@ -41,9 +41,9 @@ def varying_parts(core: xr.Dataset, loss: xr.DataArray, ax: Axes | None = None) 
     part = core["varying"].sel(apart="both")
     for place, regime in enumerate(map(str, core["regime"].values)):
         rows = log(part.sel(regime=regime).transpose("ell", "teacher"))
-        found = [over_replicates(row) for row in (rows - rows.isel(ell=0)).values]
+        intervals = [over_replicates(row) for row in (rows - rows.isel(ell=0)).values]
         style = {"color": theme.FAMILY_PALETTE[place], "marker": MARKERS[regime]}
-        _bars(ax, core["ell"].values * 1.02**place, found, f"toys, {SHORT[regime]}", style)
+        _bars(ax, core["ell"].values * 1.02**place, intervals, f"toys, {SHORT[regime]}", style)
 
     def fall(some: Sequence[int], at: int) -> float:
         values = np.log(seeds.varying(loss, some).values)
@@ -51,10 +51,10 @@ def varying_parts(core: xr.Dataset, loss: xr.DataArray, ax: Axes | None = None) 
 
     every = seeds.seeds_of(loss)
     depths = loss["ell"].values
-    found = [
+    intervals = [
         seeds.over_seeds(every, lambda some, at=at: fall(some, at)) for at in range(len(depths))
     ]
-    _bars(ax, depths, found, "language models", {"color": LANGUAGE, "marker": "D"})
+    _bars(ax, depths, intervals, "language models", {"color": LANGUAGE, "marker": "D"})
     ax.plot(depths, depths[0] / depths, color=theme.INK, linestyle=":", label=r"$1/\ell$")
     ax.set(xscale="log", yscale="log", ylabel="what differs between\nnetworks, over the first")
     _depths(ax, depths)
@@ -62,9 +62,9 @@ def varying_parts(core: xr.Dataset, loss: xr.DataArray, ax: Axes | None = None) 
     return ax
 
 
-def _bars(ax: Axes, at: np.ndarray, found: Sequence, label: str, style: dict) -> None:
+def _bars(ax: Axes, at: np.ndarray, intervals: Sequence, label: str, style: dict) -> None:
     """Intervals of logarithms as bars."""
-    middle, low, high = np.exp([list(interval) for interval in found]).T
+    middle, low, high = np.exp([list(interval) for interval in intervals]).T
     bars = [middle - low, high - middle]
     ax.errorbar(at, middle, bars, label=label, capsize=3, markersize=5, **style)
 
@@ -140,8 +140,8 @@ def traded(trade: xr.Dataset, hidden: int = 32, ax: Axes | None = None) -> Axes:
     loss = loss.isel(shape=np.flatnonzero(loss["ell"] * loss["expansion"] == hidden))
     for place, regime in enumerate(loss["regime"].values):
         one = loss.sel(regime=regime).transpose("shape", "teacher")
-        found = [over_replicates(row) for row in (one - one.isel(shape=0)).values]
-        middle, low, high = np.exp([list(interval) for interval in found]).T
+        intervals = [over_replicates(row) for row in (one - one.isel(shape=0)).values]
+        middle, low, high = np.exp([list(interval) for interval in intervals]).T
         style = {"color": theme.FAMILY_PALETTE[place], "marker": MARKERS[str(regime)], "capsize": 3}
         at = one["ell"].values * 1.03**place
         ax.errorbar(at, middle, [middle - low, high - middle], label=SHORT[str(regime)], **style)
