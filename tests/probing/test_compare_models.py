@@ -107,7 +107,7 @@ def test_number_formats_side_by_side(home, options):
     assert [d.attrs["dtype"] for d in runs.values()] == ["float32", "bfloat16", "bfloat16"]
     middle = [summaries.middle_mean(d).estimate for d in runs.values()]
     assert middle[1] == pytest.approx(middle[0], rel=0.02)
-    assert "rounding noise" in geometry.of_rounding(runs)["noise-sentence"]
+    assert "rounding noise" in geometry.rounding_sentence(runs)
 
 
 @pytest.mark.parametrize("turn", [1e-4, 0.1, 3.1])

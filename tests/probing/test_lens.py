@@ -78,6 +78,17 @@ def test_sums_of_pieces_are_those_of_float64_softmax():
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
+def test_pieces_that_are_cut_off_add_nothing():
+    logits = torch.randn(3, 10, 200, generator=torch.Generator().manual_seed(0))
+    logits[..., :50] = torch.finfo(logits.dtype).min
+    target = torch.arange(100, 110)
+    whole = readout.reduce_logits(logits, target).quantities()
+    sums = readout.reduce_logits(logits[..., :50], target)
+    sums = sums.merge(readout.reduce_logits(logits[..., 50:], target - 50))
+    for ours, theirs in zip(sums.quantities(), whole, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
 def test_a_head_that_weighs_tokens_against_each_other_is_read_whole(build_model, draw):
     model = build_model("llama")
     own = model.net.forward

@@ -158,17 +158,16 @@ def _where(value: float, interval: Interval) -> str:
     return "inside" if value in interval else "outside"
 
 
-def of_rounding(runs: Mapping[str, xr.Dataset]) -> dict[str, str]:
-    """What `numerics.compare` found, to publish: a sentence."""
+def rounding_sentence(runs: Mapping[str, xr.Dataset]) -> str:
+    """What `numerics.compare` found, in words."""
     turn = {name: middle_mean(d).estimate for name, d in runs.items()}
     coarse = runs[COARSE]
     noise = float(coarse["theta_noise"].values[middle_layers(depth(coarse))].mean())
     last = {name: profile(d, "theta")[depth(d) - 1] for name, d in runs.items()}
-    sentence = (
+    return (
         f"Mean middle rotation: {turn[EXACT]:.4f} rad in float32, {turn[COARSE]:.4f} rad in "
         f"bfloat16 with a rounding noise of {noise:.4f} rad a token, and {turn[PUBLISHED]:.4f} "
         f"rad with the published choices; rotation by the last block: {last[EXACT]:.3f} rad in "
         f"float32 and {last[PUBLISHED]:.3f} rad with the published choices, which compare it with "
         "the normed state."
     )
-    return {"noise-sentence": sentence}

@@ -20,6 +20,9 @@ from companion.probing.lens.last_block import replayed_at
 from companion.probing.quantities import LOGIT
 from companion.probing.sweep.batch import chunk_size, widen
 
+LOWEST = -1e4
+"""Logits that far below the largest weigh nothing: cut off, they must not overflow."""
+
 COLUMNS = 512
 """Of the vocabulary at once on a CPU: a product of this width stays in cache for its reduction."""
 
@@ -162,8 +165,8 @@ class Sums(NamedTuple):
         return Sums(top, *added, self.target + other.target, winner)
 
     def _from(self, top: Tensor) -> tuple[Tensor, ...]:
-        """The three sums, taken relative to another top."""
-        down = self.top - top
+        """The three sums, taken relative to another top; a part that is cut off adds nothing."""
+        down = (self.top - top).clamp_min(LOWEST)
         scale = down.exp()
         cross = self.cross + self.total[-1] * down
         return scale * self.total, scale * (self.first + self.total * down), scale[-1] * cross

@@ -24,8 +24,8 @@ from companion.toy.networks.students import Stack, members
 from companion.toy.networks.teachers import Targets, Teachers, losses
 from companion.toy.specification import Specification
 
-CACHED = {"cpu": 1 << 18}
-"""Hidden activations of one block at once: beyond that, several stacks are faster than one."""
+CACHED = 1 << 18
+"""Hidden activations of one block: on a CPU several stacks of so many are faster than one."""
 
 ADAM = ("exp_avg", "exp_avg_sq", "step")
 
@@ -219,5 +219,6 @@ def members_that_fit(spec: Specification, device: str, itemsize: int) -> int:
             f"{(weights + 2 * each) / 2**30:.1f} GiB free on {device}, which has "
             f"{free / 2**30:.1f}: make width, depths or batch smaller"
         )
-    fast = CACHED.get(device, spec.members * spec.batch * spec.hidden)
-    return min(spec.members, fit, max(1, fast // (spec.batch * spec.hidden)))
+    if device == "cpu":
+        fit = min(fit, max(1, CACHED // (spec.batch * spec.hidden)))
+    return min(spec.members, fit)
